@@ -1,0 +1,1 @@
+"""Custom elements written in Python."""

@@ -1,0 +1,27 @@
+"""Composition root: builds the services and hands them to the elements."""
+
+from pyscript import config
+
+from components.activity_feed import ActivityFeed
+from components.element import define, drawn
+from components.notification_feed import NotificationFeed
+from components.post_forms import ActivityForm, NotificationForm
+from components.shell import starting
+from services.endpoints import Endpoints
+from services.gateway_api import GatewayAPI
+from services.platform import default_platform
+from services.sse_client import SSEClient
+from services.websocket_client import WebSocketClient
+
+with starting():
+    endpoints = Endpoints.from_config(config)
+    platform = default_platform()
+    socket = WebSocketClient(endpoints.websocket, platform=platform)
+    events = SSEClient(endpoints.events, platform=platform)
+    api = GatewayAPI(endpoints.api, platform=platform)
+
+    define(NotificationFeed, socket=socket, platform=platform)
+    define(ActivityFeed, events=events, api=api, platform=platform)
+    define(NotificationForm, api=api)
+    define(ActivityForm, api=api)
+    await drawn()

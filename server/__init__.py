@@ -1,0 +1,1 @@
+"""The gateway: WebSocket notifications, Server-Sent activities, and the page itself."""

@@ -1,0 +1,36 @@
+"""A token bucket for each client address."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+
+class RateLimiter:
+    """Lets each key through `rate` times a second on average, `burst` times at once."""
+
+    def __init__(
+        self, rate: float, burst: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        # Tokens left and the time they were counted, least recently used key first.
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> float:
+        """Take a token for `key`: return 0, or the seconds until there will be one."""
+        now = self._clock()
+        tokens, counted = self._buckets.pop(key, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - counted) * self._rate)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
+        self._buckets[key] = (tokens if wait else tokens - 1, now)
+        self._forget(now)
+        return wait
+
+    def _forget(self, now: float) -> None:
+        """Drop the buckets that are full again, which are as good as new ones."""
+        refill = self._burst / self._rate
+        while now - next(iter(self._buckets.values()))[1] >= refill:
+            self._buckets.popitem(last=False)

@@ -1,0 +1,142 @@
+"""What a client may send: strict JSON, and the fields of a notification and of an activity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from server.clock import now
+
+NOTIFICATION_TYPES = ("info", "success", "warning", "error")
+
+#: 9999-12-31T23:59:59.999Z in milliseconds: the last moment that both ISO 8601's four-digit
+#: years and Python's `datetime` can name. (ECMA-262 dates end later, in the year 275760.)
+MAX_TIMESTAMP = 253_402_300_799_999
+
+_MISSING = object()
+
+
+class ValidationError(ValueError):
+    """A field does not hold what it must; says which, what was expected and what came."""
+
+    def __init__(self, field: str, expected: str, got: str) -> None:
+        super().__init__(f"{field} must be {expected}, but is {got}")
+        self.field = field
+        self.expected = expected
+        self.got = got
+
+
+def parse_json(text: str) -> Any:
+    """Parse `text` as RFC 8259 JSON, which knows no NaN and no Infinity.
+
+    Raises `ValueError`, also for nesting or numbers beyond what Python can take.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def parse_body(body: bytes) -> Mapping[str, Any]:
+    """Parse the body of a POST, a JSON object in UTF-8; raises `ValidationError`."""
+    try:
+        value = parse_json(body.decode())
+    except ValueError:
+        raise ValidationError("body", "a JSON object in UTF-8", "not JSON") from None
+    if not isinstance(value, dict):
+        raise ValidationError("body", "a JSON object in UTF-8", _describe(value))
+    return value
+
+
+def notification(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of a `notification` event: its known fields, defaults filled in.
+
+    Raises `ValidationError`.
+    """
+    return {
+        "type": _choice(body, "type", NOTIFICATION_TYPES, "info"),
+        "title": _text(body, "title"),
+        "message": _text(body, "message", default=""),
+        "timestamp": _timestamp(body),
+    }
+
+
+def activity(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of an `activity` event: its known fields, defaults filled in.
+
+    Raises `ValidationError`.
+    """
+    return {
+        "userId": _text(body, "userId", default=""),
+        "userName": _text(body, "userName"),
+        "action": _text(body, "action"),
+        "target": _text(body, "target"),
+        "timestamp": _timestamp(body),
+    }
+
+
+def limit(value: str | None, *, default: int = 20, maximum: int = 100) -> int:
+    """Return the `limit` of a listing, 1 to `maximum`; raises `ValidationError`."""
+    if value is None:
+        return default
+    # isdecimal() alone would let other scripts' digits through; int() alone, "1_0" and " 1".
+    if value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= maximum:
+        return int(value)
+    raise ValidationError("limit", f"a whole number from 1 to {maximum}", f"{value[:40]!r}")
+
+
+def _text(body: Mapping[str, Any], field: str, *, default: str | None = None) -> str:
+    """Return a string; one without a default is required, and not blank."""
+    required = default is None
+    expected = "a string that is not blank" if required else "a string"
+    value = body.get(field, _MISSING if required else default)
+    if not isinstance(value, str) or (required and not value.strip()):
+        raise ValidationError(field, expected, _describe(value))
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can spell half a surrogate pair ("\ud800"), UTF-8 cannot carry it.
+        raise ValidationError(field, expected, "a string with a lone surrogate") from None
+    return value
+
+
+def _choice(body: Mapping[str, Any], field: str, choices: tuple[str, ...], default: str) -> str:
+    value = body.get(field, default)
+    if not isinstance(value, str) or value not in choices:
+        raise ValidationError(field, "one of " + ", ".join(choices), _describe(value))
+    return value
+
+
+def _timestamp(body: Mapping[str, Any]) -> int:
+    value = body.get("timestamp", _MISSING)
+    if value is _MISSING:
+        return now()
+    # bool is a subclass of int. The comparison also refuses 1e400, which Python reads as infinity.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= MAX_TIMESTAMP
+    ):
+        expected = f"milliseconds since 1970, from 0 to {MAX_TIMESTAMP}"
+        raise ValidationError("timestamp", expected, _describe(value))
+    return int(value)
+
+
+def _describe(value: object) -> str:
+    """Name a JSON value for an error message, without repeating more than a little of it."""
+    if value is _MISSING:
+        return "missing"
+    if isinstance(value, str):
+        return "blank" if not value.strip() else f"{value[:40]!r}{'…' if value[40:] else ''}"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    return f"the number {str(value)[:40]}"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,66 @@
+"""Handlers by type."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .tasks import Tasks
+
+Handler = Callable[[Any], Any]
+Unsubscribe = Callable[[], None]
+
+
+class Emitter:
+    """Calls the handlers of a type, in the order in which they were added.
+
+    Plain handlers have returned when `emit` does, so they see messages in order; what an async
+    one returns runs as a task. A handler that raises is reported once and stops no other.
+    """
+
+    def __init__(self, report: Callable[[BaseException], None]) -> None:
+        self._report = report
+        self._tasks = Tasks(report)
+        # One cell per subscription: the same function added twice is two subscriptions.
+        self._handlers: dict[str, list[list[Handler]]] = {}
+
+    def on(self, type: str, handler: Handler) -> Unsubscribe:
+        """Call `handler` for every `type` from now on; return what ends that.
+
+        Ending it twice does nothing more. Raises TypeError if `handler` cannot be called.
+        """
+        if not callable(handler):
+            raise TypeError(f"on({type!r}): expected a function, came {handler!r:.80}")
+        cell = [handler]
+        self._handlers.setdefault(type, []).append(cell)
+
+        def unsubscribe() -> None:
+            if not cell:
+                return
+            # Emptied, so that an emit under way skips it.
+            cell.clear()
+            cells = self._handlers[type]
+            cells[:] = [other for other in cells if other is not cell]
+            if not cells:
+                del self._handlers[type]
+
+        return unsubscribe
+
+    def emit(self, type: str, payload: object) -> None:
+        """Call the handlers that `type` has now; those added meanwhile wait for the next."""
+        for cell in tuple(self._handlers.get(type, ())):
+            for handler in tuple(cell):
+                self._call(handler, payload)
+
+    def cancel(self) -> None:
+        """Cancel the async handlers that still run."""
+        self._tasks.cancel()
+
+    def _call(self, handler: Handler, payload: object) -> None:
+        try:
+            result = handler(payload)
+            if inspect.isawaitable(result):
+                self._tasks.spawn(result)
+        except Exception as error:
+            self._report(error)

@@ -1,0 +1,92 @@
+"""Every exception the services raise.
+
+* :exc:`RealtimeError`
+    * :exc:`ConfigurationError` (also ``ValueError``): an option or a configured value is wrong
+    * :exc:`InvalidTransition` (also ``RuntimeError``): an event in a state that cannot have it
+    * :exc:`InvalidFrame` (also ``ValueError``): data that is not a message of ours
+    * :exc:`ConnectionFailed` (also ``ConnectionError``): an attempt to connect failed
+        * :exc:`ConnectTimeout` (also ``TimeoutError``): … because nothing answered in time
+    * :exc:`Disconnected` (also ``ConnectionError``): closed for good while one was waiting
+    * :exc:`QueueFull`: too many messages wait to be sent
+    * :exc:`RequestFailed`
+        * :exc:`RequestTimeout` (also ``TimeoutError``): no answer in time
+        * :exc:`RequestRejected`: the server answered no
+        * :exc:`HTTPFailed`: an HTTP answer other than 2xx
+        * :exc:`InvalidAnswer`: an HTTP answer of another shape than agreed
+"""
+
+# ruff: noqa: N818 - the names say what happened, as those of python-websockets do
+
+
+class RealtimeError(Exception):
+    """Base of everything the services raise."""
+
+
+class ConfigurationError(RealtimeError, ValueError):
+    """An option or a configured value is wrong; says what was expected and what came."""
+
+
+class InvalidTransition(RealtimeError, RuntimeError):
+    """A protocol was told of an event that its state cannot have: a fault in the caller."""
+
+    def __init__(self, event: str, state: str, *expected: str) -> None:
+        super().__init__(f"{event}: expected state {' or '.join(expected)}, came in state {state}")
+
+
+class InvalidFrame(RealtimeError, ValueError):
+    """Data that is not a message of ours; says what was expected and what came."""
+
+
+class ConnectionFailed(RealtimeError, ConnectionError):
+    """An attempt to connect failed. `code` and `reason` are the close frame's, if there was one."""
+
+    def __init__(self, message: str, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class ConnectTimeout(ConnectionFailed, TimeoutError):
+    """An attempt to connect was given up because nothing answered in time."""
+
+
+class Disconnected(RealtimeError, ConnectionError):
+    """The connection was closed for good while one was waiting for it."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"disconnected: {code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
+class QueueFull(RealtimeError):
+    """As many messages as `queue_limit` allows wait to be sent; this one was not taken."""
+
+
+class RequestFailed(RealtimeError):
+    """A request got no answer, or a bad one."""
+
+
+class RequestTimeout(RequestFailed, TimeoutError):
+    """No answer came in time; the server may or may not have acted."""
+
+
+class RequestRejected(RequestFailed):
+    """The server answered with `nack`; `error` is its reason as it came."""
+
+    def __init__(self, error: object) -> None:
+        super().__init__(f"rejected: {error}")
+        self.error = error
+
+
+class HTTPFailed(RequestFailed):
+    """An HTTP answer other than 2xx; `message` is the server's, from the body."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"HTTP {status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class InvalidAnswer(RequestFailed):
+    """An HTTP answer of another shape than agreed; says what was expected and what came."""

@@ -1,0 +1,76 @@
+"""The frames of ``/ws``: JSON text, `{"type", "payload", "timestamp"}` and maybe an `"id"`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .describe import describe
+from .errors import InvalidFrame
+from .strict_json import loads
+
+Id = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One frame. `timestamp` is in milliseconds since 1970; `id` is opaque."""
+
+    type: str
+    payload: Any
+    timestamp: float | None = None
+    id: Id | None = None
+
+    def encode(self) -> str:
+        """Return the frame's text. Raises InvalidFrame if the payload cannot be JSON."""
+        frame = {"type": self.type, "payload": self.payload, "timestamp": self.timestamp}
+        if self.id is not None:
+            frame["id"] = self.id
+        try:
+            return json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidFrame(
+                f"{self.type}: expected a payload that can be JSON, came {describe(self.payload)}"
+                f" ({describe(str(error))})"
+            ) from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the message as handlers of ``*`` get it: always all four keys."""
+        return {
+            "type": self.type,
+            "payload": self.payload,
+            "timestamp": self.timestamp,
+            "id": self.id,
+        }
+
+
+def decode(frame: str | bytes) -> Message:
+    """Read a frame. Raises InvalidFrame, and nothing else, whatever came.
+
+    Keys that are not ours are left out; an absent payload is null; a timestamp that is no number
+    counts as absent.
+    """
+    if not isinstance(frame, str):
+        raise InvalidFrame(f"expected a text frame, came a binary one: {describe(frame)}")
+    try:
+        value = loads(frame)
+    except ValueError as error:
+        raise InvalidFrame(f"expected JSON, came {describe(frame)} ({error})") from None
+    if not isinstance(value, dict):
+        raise InvalidFrame(f"expected a JSON object, came {describe(value)}")
+    type_ = value.get("type")
+    if not isinstance(type_, str) or not type_:
+        raise InvalidFrame(f"type: expected text, came {describe(type_)}")
+    id_ = as_id(value.get("id"))
+    if id_ is None and value.get("id") is not None:
+        raise InvalidFrame(f"id: expected text or a whole number, came {describe(value['id'])}")
+    timestamp = value.get("timestamp")
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
+        timestamp = None
+    return Message(type_, value.get("payload"), timestamp, id_)
+
+
+def as_id(value: object) -> Id | None:
+    """Return `value` if it can be an id, else None."""
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else None

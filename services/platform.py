@@ -1,0 +1,149 @@
+"""What the services need of a browser, as protocols.
+
+``browser`` implements them with JavaScript, the tests with a fake clock and fake sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .errors import ConfigurationError
+
+Callback = Callable[[], None]
+Cancel = Callable[[], None]
+"""Undoes what returned it. Calling it twice does nothing more."""
+
+
+class SocketListener(Protocol):
+    """Hears of one socket. Nothing is heard after `Socket.close`, nor after `closed`."""
+
+    def opened(self) -> None:
+        """Hear that the handshake succeeded."""
+
+    def received(self, frame: str | bytes) -> None:
+        """Take a text frame, or a binary one."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """Hear that the socket is closed, or never opened (then `code` is 1006)."""
+
+
+class Socket(Protocol):
+    """One WebSocket."""
+
+    def send(self, text: str) -> None:
+        """Hand a text frame to the browser. Does nothing on a socket that is closing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close, and hear nothing more of it. `code` is 1000 or 3000–4999."""
+
+
+class EventStreamListener(Protocol):
+    """Hears of one event stream. Nothing is heard after it is cancelled, nor after `closed`."""
+
+    def opened(self, position: str) -> None:
+        """A 200 with the right content type came.
+
+        `position` is the answer's header Last-Event-ID, where the stream begins, or "".
+        """
+
+    def alive(self) -> None:
+        """Hear that bytes came, if only a comment. May be told once for many chunks."""
+
+    def received(self, event: str, data: str, last_event_id: str) -> None:
+        """Take an event. `last_event_id` is "" until this stream carried an id."""
+
+    def closed(self, status: int | None, reason: str, retry_after: float | None) -> None:
+        """Hear that the stream ended or was refused.
+
+        `status` is that of a refusal and None for a network error or the end of the stream;
+        `retry_after` the seconds of its Retry-After header.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPAnswer:
+    """The status and the body of an HTTP answer."""
+
+    status: int
+    text: str
+
+
+class Platform(Protocol):
+    """A browser's window or worker. Times are in seconds unless the name says otherwise."""
+
+    def now(self) -> float:
+        """Return a monotonic time. Its zero means nothing."""
+
+    def time_ms(self) -> int:
+        """Return the wall clock: milliseconds since 1970."""
+
+    def random(self) -> float:
+        """Return a random number in [0, 1)."""
+
+    def call_later(self, delay: float, callback: Callback) -> Cancel:
+        """Call `callback` once, `delay` from now or later."""
+
+    def resolve(self, url: str, *, websocket: bool = False) -> str:
+        """Return `url` made absolute against the page; http(s) becomes ws(s) if `websocket`.
+
+        Raises ConfigurationError if it is no URL, or one of another scheme.
+        """
+
+    def open_websocket(self, url: str, listener: SocketListener) -> Socket:
+        """Start to open a socket. `listener` is never called before this returns.
+
+        Raises ConnectionFailed where the browser refuses at once.
+        """
+
+    def open_event_stream(
+        self,
+        url: str,
+        listener: EventStreamListener,
+        *,
+        with_credentials: bool,
+        last_event_id: str,
+        token: str | None,
+    ) -> Cancel:
+        """Start to open one event stream; it never reconnects. Return what closes it.
+
+        `token` goes into an Authorization header. `listener` is never called before this returns.
+        Raises ConfigurationError if the page lacks ``runtime/event_stream.js``.
+        """
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: str | None = None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> HTTPAnswer:
+        """Send an HTTP request with the page's cookies; `body` is JSON text.
+
+        Raises ConnectionFailed when there is no answer, RequestTimeout when none in time.
+        """
+
+    def on_online(self, callback: Callback) -> Cancel:
+        """Call `callback` whenever the browser finds a network."""
+
+    def on_offline(self, callback: Callback) -> Cancel:
+        """Call `callback` whenever the browser loses its network."""
+
+    def on_visible(self, callback: Callback) -> Cancel:
+        """Call `callback` whenever the page comes into view."""
+
+    def report(self, error: BaseException) -> None:
+        """Show an exception nobody caught, with its traceback, in the console."""
+
+
+def default_platform() -> Platform:
+    """Return the browser this runs in. Raises ConfigurationError where there is none."""
+    try:
+        from .browser import BrowserPlatform
+    except ImportError as error:
+        raise ConfigurationError(
+            f"platform: expected one to be passed outside a browser, came none ({error})"
+        ) from error
+    return BrowserPlatform()

@@ -1,0 +1,241 @@
+"""When to open an event stream, to retry and to stop: no streams, no clock, no tasks.
+
+Events go in as methods with the time in seconds and come out as actions, as in
+``websocket_protocol``. States: closed, authorizing, connecting, open, waiting, ended.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+from .actions import AskToken, Close, DeliverEvent, Emit, OpenStream, SSEAction
+from .backoff import Backoff
+from .errors import InvalidTransition, RealtimeError
+from .strict_json import loads
+
+NO_CONTENT = 204
+UNAUTHORIZED = 401
+TRANSIENT = frozenset({401, 408, 429})
+"""Refusals among the 4xx that another attempt may mend."""
+
+LIFECYCLE = frozenset({"connected", "disconnected", "error", "reconnect-failed"})
+
+Actions = list[SSEAction]
+
+
+class State(StrEnum):
+    """Where a stream stands. `waiting` is for the next attempt or for a network."""
+
+    CLOSED = "closed"
+    AUTHORIZING = "authorizing"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+class Due(Enum):
+    """What the deadline is for."""
+
+    STALL = "stall"
+    RETRY = "retry"
+
+
+class SSEProtocol:
+    """The state machine of one client. An event its state cannot have is an InvalidTransition.
+
+    Without a byte for `stall_timeout` seconds, comments included, a stream counts as dead; an
+    attempt has as long to open. `authenticates` says whether there is a token to ask for.
+    """
+
+    def __init__(self, backoff: Backoff, *, stall_timeout: float, authenticates: bool) -> None:
+        self.state = State.CLOSED
+        self.last_event_id = ""
+        self._backoff = backoff
+        self._stall_timeout = stall_timeout
+        self._authenticates = authenticates
+        self._due: tuple[Due, float] | None = None
+        self._alive_at = 0.0
+        self._carried_id = False
+        self._online = True
+        self._token_refused = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timer` wants to be called, or None."""
+        return self._due[1] if self._due else None
+
+    @property
+    def attempts(self) -> int:
+        """Reconnections since the last healthy stream, or since a person asked."""
+        return self._backoff.attempts
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the network and the page's visibility matter to it."""
+        return self.state not in (State.CLOSED, State.ENDED)
+
+    def connect(self, now: float) -> Actions:
+        """Open a stream, unless there is one or one is being opened."""
+        if self.state in (State.AUTHORIZING, State.CONNECTING, State.OPEN):
+            return []
+        if self.state is not State.WAITING:
+            self._backoff.reset()
+            self._token_refused = False
+        return self._attempt(now)
+
+    def disconnect(self, now: float) -> Actions:
+        """Close. The last event id is kept, so that `connect` goes on where this ends."""
+        actions: Actions = []
+        if self.state in (State.AUTHORIZING, State.CONNECTING, State.OPEN):
+            actions.append(Close(1000, "Client disconnect"))
+        actions += self._dropped(now, "Client disconnect")
+        self._enter(State.CLOSED)
+        self._backoff.reset()
+        return actions
+
+    def token_received(self, now: float, token: str | None) -> Actions:
+        """Go on with the attempt; None connects without an Authorization header."""
+        del now  # the attempt keeps the deadline it began with
+        self._expect("token_received", State.AUTHORIZING)
+        self.state = State.CONNECTING
+        return [OpenStream(self.last_event_id, token)]
+
+    def token_failed(self, now: float, error: RealtimeError) -> Actions:
+        """Count a failed attempt."""
+        self._expect("token_failed", State.AUTHORIZING)
+        return [_error(str(error), None), *self._retry(now, None)]
+
+    def opened(self, now: float, position: str = "") -> Actions:
+        """Take note that events can arrive, and tell the handlers.
+
+        `position` is where a stream begins that was not asked to resume: with it, a stream lost
+        before its first event can.
+        """
+        self._expect("opened", State.CONNECTING)
+        self.last_event_id = self.last_event_id or position
+        self._enter(State.OPEN)
+        self._backoff.up(now)
+        self._online = True
+        self._carried_id = False
+        self._alive_at = now
+        self._due = (Due.STALL, now + self._stall_timeout)
+        return [Emit("connected", {})]
+
+    def alive(self, now: float) -> Actions:
+        """Bytes came. The watchdog looks at this when it wakes, so its timer stays as it is."""
+        self._expect("alive", State.CONNECTING, State.OPEN)
+        self._alive_at = now
+        return []
+
+    def received(self, now: float, event: str, data: str, last_event_id: str) -> Actions:
+        """Take an event; `data` is JSON if it can be."""
+        self._expect("received", State.OPEN)
+        self._alive_at = now
+        # HTML §9.2.6: "Set the last event ID string of the event source to the value of the last
+        # event ID buffer." It starts empty with each stream of ours, which means nothing yet.
+        self._carried_id = self._carried_id or last_event_id != ""
+        if self._carried_id:
+            self.last_event_id = last_event_id
+        if event in LIFECYCLE:
+            return [_error(f"event: expected none of the client's own, came {event!r}", None)]
+        payload = _parse(data)
+        if event != "reset":
+            return [DeliverEvent(event, payload)]
+        # What came before the reset is not to be asked for again.
+        self.last_event_id = last_event_id
+        reason = payload.get("reason", "") if isinstance(payload, dict) else ""
+        return [Emit("reset", {"reason": reason})]
+
+    def closed(
+        self, now: float, status: int | None, reason: str, retry_after: float | None = None
+    ) -> Actions:
+        """Decide what becomes of a stream that ended or was refused."""
+        self._expect("closed", State.CONNECTING, State.OPEN)
+        # HTML §9.2.1: "Clients will reconnect if the connection is closed; a client can be told to
+        # stop reconnecting using the HTTP 204 No Content response code."
+        if status == NO_CONTENT:
+            told = self._dropped(now, reason)
+            self._enter(State.ENDED)
+            return told
+        actions = self._dropped(now, reason) or [_error(f"connection failed: {reason}", status)]
+        if status == UNAUTHORIZED:
+            if not self._authenticates or self._token_refused:
+                self._enter(State.ENDED)
+                return actions
+            self._token_refused = True
+            return actions + self._attempt(now)
+        if status is not None and 400 <= status <= 499 and status not in TRANSIENT:
+            self._enter(State.ENDED)
+            return actions
+        return actions + self._retry(now, retry_after)
+
+    def timer(self, now: float, late: float = 0.0) -> Actions:
+        """Do what is due. However late it is: a new stream misses nothing."""
+        del late
+        if self._due is None or self._due[1] > now:
+            return []
+        if self._due[0] is Due.RETRY:
+            return self._attempt(now)
+        if self._alive_at + self._stall_timeout > now:
+            self._due = (Due.STALL, self._alive_at + self._stall_timeout)
+            return []
+        reason = f"nothing came for {self._stall_timeout:g} s"
+        told = self._dropped(now, reason) or [_error(f"connection failed: {reason}", None)]
+        return [Close(1000, reason), *told, *self._retry(now, None)]
+
+    def online(self, now: float) -> Actions:
+        """Use the network that came back."""
+        self._online = True
+        return self.visible(now)
+
+    def offline(self, now: float) -> Actions:
+        """Stop trying until there is a network. An open stream is left to the watchdog."""
+        del now
+        self._online = False
+        if self.state is State.WAITING:
+            self._due = None
+        return []
+
+    def visible(self, now: float) -> Actions:
+        """Somebody looks: do not keep them waiting."""
+        return self._attempt(now) if self.state is State.WAITING and self._online else []
+
+    def _expect(self, event: str, *states: State) -> None:
+        if self.state not in states:
+            raise InvalidTransition(event, self.state, *states)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._due = None
+
+    def _attempt(self, now: float) -> Actions:
+        self._enter(State.AUTHORIZING if self._authenticates else State.CONNECTING)
+        self._alive_at = now
+        self._due = (Due.STALL, now + self._stall_timeout)
+        return [AskToken()] if self._authenticates else [OpenStream(self.last_event_id, None)]
+
+    def _retry(self, now: float, retry_after: float | None) -> Actions:
+        self._enter(State.WAITING)
+        if self._online:
+            self._due = (Due.RETRY, now + self._backoff.next_delay(retry_after or 0.0))
+        return []
+
+    def _dropped(self, now: float, reason: str) -> Actions:
+        """Say `disconnected` if the stream was open. Leaves the state for the caller to set."""
+        if self.state is not State.OPEN:
+            return []
+        if self._backoff.down(now):
+            self._token_refused = False
+        return [Emit("disconnected", {"reason": reason})]
+
+
+def _parse(data: str) -> object:
+    try:
+        return loads(data)
+    except ValueError:
+        return data
+
+
+def _error(text: str, status: int | None) -> Emit:
+    return Emit("error", {"error": text, "status": status})

@@ -1,0 +1,40 @@
+"""JSON as RFC 8259 has it, which is less than Python's parser takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+MAX_DEPTH = 128
+"""Arrays and objects within one another. Pyodide 314 dies in its parser at some thousands."""
+
+# A string, also one without an end, or a run of what is neither a string nor a bracket.
+_NOT_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[^\[\]{}"]+', re.DOTALL)
+
+
+def loads(text: str) -> Any:
+    """Parse `text`. Raises ValueError, and nothing else, if it is not JSON or nested too deep."""
+    if _is_deep(text):
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _is_deep(text: str) -> bool:
+    # Nearly every message ends here, at the speed of a count.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    brackets = _NOT_BRACKETS.sub("", text).replace("{", "[").replace("}", "]")
+    # Each round takes the innermost pairs away. What is left of unbalanced brackets counts whole.
+    for _ in range(MAX_DEPTH):
+        rest = brackets.replace("[]", "")
+        if rest == brackets:
+            return len(brackets) > MAX_DEPTH
+        brackets = rest
+    return bool(brackets)
+
+
+def _refuse(name: str) -> NoReturn:
+    # RFC 8259 §6: "Numeric values that cannot be represented in the grammar below (such as
+    # Infinity and NaN) are not permitted."
+    raise ValueError(f"{name} is not JSON")

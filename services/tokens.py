@@ -1,0 +1,56 @@
+"""Where access tokens come from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+from .describe import describe
+from .errors import ConfigurationError, ConnectionFailed
+
+TokenProvider = Callable[[], str | Awaitable[str | None] | None]
+Token = str | TokenProvider | None
+"""A token, or what returns one (plain or async) and is asked at each attempt to connect."""
+
+
+class TokenSource:
+    """Asks for the token. No text form and no error of this class holds one.
+
+    Raises ConfigurationError if `token` is of another type, or text that cannot be a token.
+    """
+
+    def __init__(self, token: Token) -> None:
+        if isinstance(token, str):
+            _checked(token)
+        elif token is not None and not callable(token):
+            raise ConfigurationError(
+                f"token: expected text, a function or None, came {type(token).__name__}"
+            )
+        self._token = token
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to ask."""
+        return self._token is not None
+
+    async def get(self) -> str | None:
+        """Return a token, or None from a provider that has none.
+
+        Raises ConnectionFailed if the provider does not deliver; its own error is the cause.
+        """
+        if self._token is None or isinstance(self._token, str):
+            return self._token
+        try:
+            answer = self._token()
+            token = await answer if inspect.isawaitable(answer) else answer
+            return None if token is None else _checked(token)
+        except Exception as error:
+            # Not its text: whatever a provider says about a token may contain it.
+            raise ConnectionFailed(f"token provider: {type(error).__name__}") from error
+
+
+def _checked(token: object) -> str:
+    # RFC 6750 §2.1 allows fewer characters still; these are what a header can carry.
+    if isinstance(token, str) and token and all("!" <= character <= "~" for character in token):
+        return token
+    came = f"{len(token)} characters" if isinstance(token, str) else describe(type(token).__name__)
+    raise ConfigurationError(f"token: expected text of visible ASCII characters, came {came}")

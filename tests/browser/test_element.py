@@ -1,0 +1,291 @@
+"""components/element.py and runtime/elements.js in a real DOM."""
+
+import itertools
+
+import pytest
+from js import document
+
+from components.element import Element, define, drawn, reactive
+from components.template import repeat
+
+numbers = itertools.count(1)
+
+
+def make(**members):
+    """Define an element class under a tag of its own; return the class."""
+    tag = f"test-{next(numbers)}"
+    element = type("Tested", (Element,), {"tag": tag, **members})
+    define(element)
+    return element
+
+
+async def put(stage, element, **attributes):
+    """Put a new element into the page and wait until it is drawn; return its host."""
+    host = document.createElement(element.tag)
+    for name, value in attributes.items():
+        host.setAttribute(name.replace("_", "-"), value)
+    stage.append(host)
+    await drawn()
+    return host
+
+
+async def shown(stage, view):
+    """Return the shadow root of an element that renders `view()`."""
+    return (await put(stage, make(render=lambda self: view()))).shadowRoot
+
+
+async def test_renders_a_template_with_values(stage):
+    root = await shown(stage, lambda: t"<p class={'a'}>{'b'} {1} {1.5}</p>")
+    assert root.querySelector("p.a").textContent == "b 1 1.5"
+
+
+async def test_renders_nested_templates_and_lists(stage):
+    items = [t"<li>{n}</li>" for n in range(3)]
+    root = await shown(stage, lambda: t"<ol>{items}</ol>{t'<b>{t"<i>deep</i>"}</b>'}")
+    assert root.querySelector("ol").textContent == "012"
+    assert root.querySelector("b i").textContent == "deep"
+
+
+@pytest.mark.parametrize("value", [None, True, False, []])
+async def test_shows_nothing_for(stage, value):
+    root = await shown(stage, lambda: t"<p>{value}</p>")
+    assert root.querySelector("p").textContent == ""
+
+
+async def test_markup_in_values_stays_text(stage):
+    hostile = '<img src=x onerror="document.title=1"> & "quotes" 🦊 مرحبا \ud800'
+    root = await shown(stage, lambda: t"<p title={hostile}>{hostile}</p>")
+    assert not root.querySelector("img")
+    assert root.querySelector("p").textContent.startswith("<img src=x")
+    assert root.querySelector("p").getAttribute("title").startswith("<img src=x")
+
+
+async def test_attributes_booleans_and_properties(stage):
+    root = await shown(
+        stage,
+        lambda: (
+            t"""<input title={None} lang="a {"b"} c" aria-busy={True} aria-live={False}
+            ?disabled={True} ?required={0} .value={"text"} .tabIndex={3} />"""
+        ),
+    )
+    field = root.querySelector("input")
+    assert not field.hasAttribute("title")
+    assert field.getAttribute("lang") == "a b c"
+    assert field.getAttribute("aria-busy") == "true"
+    assert field.getAttribute("aria-live") == "false"
+    assert field.disabled
+    assert not field.required
+    assert (field.value, field.tabIndex) == ("text", 3)
+
+
+async def test_conversions_and_formats(stage):
+    root = await shown(stage, lambda: t"<p>{3.14159:.2f} {'a'!r}</p>")
+    assert root.querySelector("p").textContent == "3.14 'a'"
+
+
+async def test_listeners_are_called_with_the_event(stage):
+    seen = []
+
+    def view():
+        def clicked(event, which):
+            seen.append((which, event.type))
+
+        from functools import partial
+
+        return t"""<button @click={partial(clicked, which="one")}>1</button>
+            <button @click={(lambda event: seen.append(event.type))}>2</button>
+            <button @click={None}>3</button>"""
+
+    root = await shown(stage, view)
+    for button in root.querySelectorAll("button"):
+        button.click()
+    assert seen == [("one", "click"), "click"]
+
+
+async def test_an_async_listener_can_prevent_the_default(stage):
+    async def check(event):
+        event.preventDefault()
+
+    root = await shown(stage, lambda: t"<input type=checkbox @click={check} />")
+    root.querySelector("input").click()
+    assert not root.querySelector("input").checked
+
+
+def item_of(text):
+    return t"<li>{text}</li>"
+
+
+async def test_keyed_items_keep_their_nodes(stage):
+    class Listing(Element):
+        tag = f"test-{next(numbers)}"
+        items = reactive(("a", "b", "c"))
+        latest = None
+
+        def connected(self):
+            Listing.latest = self
+
+        def render(self):
+            return t"<ul>{repeat(self.items, str, item_of)}</ul>"
+
+    define(Listing)
+    host = await put(stage, Listing)
+    last = host.shadowRoot.querySelector("li:last-child")
+    Listing.latest.items = ("c", "new", "a")
+    await drawn()
+    assert host.shadowRoot.querySelector("ul").textContent == "cnewa"
+    assert host.shadowRoot.querySelector("li").isSameNode(last)
+
+
+def test_repeated_keys_are_an_error():
+    with pytest.raises(ValueError, match="key of its own"):
+        repeat(["a", "a"], str, lambda item: t"{item}")
+
+
+async def test_many_changes_make_one_rendering(stage):
+    drawings = []
+
+    class Counter(Element):
+        tag = f"test-{next(numbers)}"
+        count = reactive(0)
+
+        def connected(self):
+            for _ in range(100):
+                self.count += 1
+
+        def render(self):
+            drawings.append(self.count)
+            return t"{self.count}"
+
+    define(Counter)
+    await put(stage, Counter)
+    assert drawings == [100]
+
+
+async def test_attributes_are_read_and_heard(stage):
+    changes = []
+    element = make(
+        observed=("name",),
+        render=lambda self: t"<p>{self.attribute('name', 'nobody')}</p>",
+        attribute_changed=lambda self, *change: (changes.append(change), self.request_update()),
+    )
+    host = await put(stage, element, name="Ada")
+    assert changes == []
+    assert host.shadowRoot.textContent == "Ada"
+    host.setAttribute("name", "Grace")
+    host.removeAttribute("name")
+    await drawn()
+    assert changes == [("name", "Ada", "Grace"), ("name", "Grace", None)]
+    assert host.shadowRoot.textContent == "nobody"
+
+
+async def test_comes_and_goes_with_its_state(stage):
+    log = []
+
+    class Coming(Element):
+        tag = f"test-{next(numbers)}"
+        visits = reactive(0)
+
+        def connected(self):
+            self.visits += 1
+            self.lifetime.callback(log.append, f"end {self.visits}")
+
+        def disconnected(self):
+            log.append("left")
+
+        def render(self):
+            return t"{self.visits}"
+
+    define(Coming)
+    host = await put(stage, Coming)
+    host.remove()
+    assert log == ["left", "end 1"]
+    stage.append(host)
+    await drawn()
+    assert host.shadowRoot.textContent == "2"
+
+
+@pytest.mark.parametrize("where", ["render", "value", "listener", "async listener", "connected"])
+async def test_a_failure_shows_and_others_live_on(stage, where, capsys):
+    def fail(self, *_):
+        raise ZeroDivisionError("on purpose")
+
+    async def fail_later(self, *_):
+        fail(self)
+
+    views = {
+        "render": {"render": fail},
+        "value": {"render": lambda self: t"<p>{print}</p>"},
+        "listener": {"fail": fail, "render": lambda self: t"<i @click={self.fail}>x</i>"},
+        "async listener": {
+            "fail": fail_later,
+            "render": lambda self: t"<i @click={self.fail}>x</i>",
+        },
+        "connected": {"connected": fail, "render": lambda self: t"<p></p>"},
+    }
+    failing = await put(stage, make(**views[where]))
+    well = await put(stage, make(render=lambda self: t"<p>well</p>"))
+    if "listener" in where:
+        failing.shadowRoot.querySelector("i").click()
+        await drawn()
+    notice = failing.shadowRoot.querySelector("[role=alert]")
+    error = "TypeError" if where == "value" else "ZeroDivisionError"
+    assert error in notice.textContent
+    assert capsys.readouterr().err.count("Traceback") == 1
+    assert well.shadowRoot.textContent == "well"
+    if where == "listener":
+        notice.querySelector("button").click()
+        await drawn()
+        assert not failing.shadowRoot.querySelector("[role=alert]")
+
+
+async def test_tasks_end_when_the_element_leaves(stage):
+    import asyncio
+
+    ended = []
+
+    class Working(Element):
+        tag = f"test-{next(numbers)}"
+
+        def connected(self):
+            self.start(self.work())
+
+        async def work(self):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+        def render(self):
+            return t""
+
+    define(Working)
+    host = await put(stage, Working)
+    host.remove()
+    await asyncio.sleep(0)
+    assert ended == [True]
+
+
+async def test_no_proxy_is_left_behind(stage, until):
+    import pyodide_js
+    from js import gc
+
+    element = make(
+        render=lambda self: t"<ul>{[t'<li @click={str}>{n}</li>' for n in range(20)]}</ul>"
+    )
+    await put(stage, element)
+    pyodide_js._module.enable_pyproxy_allocation_tracing()
+    alive = pyodide_js._module.pyproxy_alloc_map
+    try:
+        for _ in range(20):
+            host = await put(stage, element)
+            host.shadowRoot.querySelector("li").click()
+            host.remove()
+            del host
+
+        def flat():
+            gc()
+            return alive.size <= 2
+
+        await until(flat, f"live proxies to go, {alive.size} left")
+    finally:
+        pyodide_js._module.disable_pyproxy_allocation_tracing()

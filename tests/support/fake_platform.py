@@ -1,0 +1,246 @@
+"""A browser made of lists: its clock moves when told, its sockets and streams do nothing alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from services.errors import ConfigurationError, ConnectionFailed
+from services.platform import (
+    Callback,
+    Cancel,
+    EventStreamListener,
+    HTTPAnswer,
+    SocketListener,
+)
+
+PAGE = "https://page.example/app/"
+
+
+async def settle() -> None:
+    """Let the tasks that can go on go on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@dataclass(eq=False)
+class FakeSocket:
+    """A socket, and the server at its other end."""
+
+    url: str
+    listener: SocketListener
+    sent: list[str] = field(default_factory=list)
+    closed_with: tuple[int, str] | None = None
+    gone: bool = False
+
+    # What the client does
+    def send(self, text: str) -> None:
+        assert not self.gone, "a frame was sent on a socket that is gone"
+        self.sent.append(text)
+
+    def close(self, code: int, reason: str) -> None:
+        assert code == 1000 or 3000 <= code <= 4999
+        assert not self.gone, "a socket was closed twice"
+        self.closed_with = (code, reason)
+        self.gone = True
+
+    # What the server does; a closed socket still has news now and then
+    def accept(self) -> None:
+        self.listener.opened()
+
+    def deliver(self, type_: str, payload: Any = None, **more: Any) -> None:
+        self.deliver_raw(json.dumps({"type": type_, "payload": payload, "timestamp": 1, **more}))
+
+    def deliver_raw(self, frame: str | bytes) -> None:
+        self.listener.received(frame)
+
+    def drop(self, code: int = 1006, reason: str = "") -> None:
+        self.gone = True
+        self.listener.closed(code, reason)
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for text in self.sent]
+
+    @property
+    def types(self) -> list[str]:
+        return [frame["type"] for frame in self.frames]
+
+
+@dataclass(eq=False)
+class FakeStream:
+    """An event stream, and the server at its other end."""
+
+    url: str
+    listener: EventStreamListener
+    with_credentials: bool
+    last_event_id: str
+    token: str | None
+    gone: bool = False
+
+    def accept(self, position: str = "") -> None:
+        self.listener.opened(position)
+
+    def comment(self) -> None:
+        self.listener.alive()
+
+    def deliver(self, event: str, data: str, last_event_id: str = "") -> None:
+        self.listener.received(event, data, last_event_id)
+
+    def drop(
+        self,
+        status: int | None = None,
+        reason: str = "the stream ended",
+        retry_after: float | None = None,
+    ) -> None:
+        self.gone = True
+        self.listener.closed(status, reason, retry_after)
+
+    def cancel(self) -> None:
+        assert not self.gone, "a stream was closed twice"
+        self.gone = True
+
+
+class FakePlatform:
+    """Implements `services.platform.Platform`."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.time = 1000.0
+        self.wall_ahead = 0.0
+        self.sockets: list[FakeSocket] = []
+        self.streams: list[FakeStream] = []
+        self.requests: list[tuple[str, str, str | None, float]] = []
+        self.answers: list[HTTPAnswer | Exception] = []
+        self.reported: list[BaseException] = []
+        self.refuse_sockets = False
+        self._random = random.Random(seed)
+        self._timers: list[tuple[float, Callback]] = []
+        self._watchers: dict[str, list[Callback]] = {"online": [], "offline": [], "visible": []}
+
+    # The test's side
+
+    @property
+    def socket(self) -> FakeSocket:
+        return self.sockets[-1]
+
+    @property
+    def stream(self) -> FakeStream:
+        return self.streams[-1]
+
+    @property
+    def open_sockets(self) -> int:
+        return sum(not socket.gone for socket in self.sockets)
+
+    @property
+    def open_streams(self) -> int:
+        return sum(not stream.gone for stream in self.streams)
+
+    @property
+    def timers(self) -> int:
+        return len(self._timers)
+
+    @property
+    def watchers(self) -> int:
+        return sum(map(len, self._watchers.values()))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; timers fire when they are due."""
+        end = self.time + seconds
+        while due := [timer for timer in self._timers if timer[0] <= end]:
+            timer = min(due, key=lambda timer: timer[0])
+            self._timers.remove(timer)
+            self.time = max(self.time, timer[0])
+            timer[1]()
+        self.time = end
+
+    def sleep(self, seconds: float, *, monotonic: bool = True) -> None:
+        """Let the machine sleep: nothing fires until it wakes, and then late."""
+        if monotonic:
+            self.time += seconds
+        else:
+            self.wall_ahead += seconds
+        self.advance(0)
+
+    def fire(self, event: str) -> None:
+        """Tell of `online`, `offline` or `visible`."""
+        for callback in tuple(self._watchers[event]):
+            callback()
+
+    # The services' side
+
+    def now(self) -> float:
+        return self.time
+
+    def time_ms(self) -> int:
+        return int((self.time + self.wall_ahead) * 1000)
+
+    def random(self) -> float:
+        return self._random.random()
+
+    def call_later(self, delay: float, callback: Callback) -> Cancel:
+        assert delay >= 0
+        timer = (self.time + delay, callback)
+        self._timers.append(timer)
+        return lambda: self._timers.remove(timer) if timer in self._timers else None
+
+    def resolve(self, url: str, *, websocket: bool = False) -> str:
+        absolute = urljoin(PAGE, url)
+        if websocket:
+            absolute = absolute.replace("http", "ws", 1)
+        if urlsplit(absolute).scheme not in (("ws", "wss") if websocket else ("http", "https")):
+            raise ConfigurationError(f"url: expected another scheme, came {url!r}")
+        return absolute
+
+    def open_websocket(self, url: str, listener: SocketListener) -> FakeSocket:
+        if self.refuse_sockets:
+            raise ConnectionFailed("SecurityError: mixed content")
+        self.sockets.append(FakeSocket(url, listener))
+        return self.socket
+
+    def open_event_stream(
+        self,
+        url: str,
+        listener: EventStreamListener,
+        *,
+        with_credentials: bool,
+        last_event_id: str,
+        token: str | None,
+    ) -> Cancel:
+        stream = FakeStream(url, listener, with_credentials, last_event_id, token)
+        self.streams.append(stream)
+        return stream.cancel
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: str | None = None,
+        timeout: float,  # noqa: ASYNC109
+    ) -> HTTPAnswer:
+        self.requests.append((method, url, body, timeout))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def on_online(self, callback: Callback) -> Cancel:
+        return self._watch("online", callback)
+
+    def on_offline(self, callback: Callback) -> Cancel:
+        return self._watch("offline", callback)
+
+    def on_visible(self, callback: Callback) -> Cancel:
+        return self._watch("visible", callback)
+
+    def report(self, error: BaseException) -> None:
+        self.reported.append(error)
+
+    def _watch(self, event: str, callback: Callback) -> Callable[[], None]:
+        self._watchers[event].append(callback)
+        return lambda: self._watchers[event].remove(callback)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.strict_json import MAX_DEPTH, loads
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_what_python_writes_comes_back(value):
+    assert loads(json.dumps(value)) == value
+
+
+@given(st.text(alphabet='[]{}":,\\ 0ntrue'))
+def test_anything_else_is_a_value_error(text):
+    with contextlib.suppress(ValueError):
+        loads(text)
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "[NaN]"])
+def test_rfc_8259_section_6_numbers(constant):
+    with pytest.raises(ValueError, match="is not JSON"):
+        loads(constant)
+
+
+def nested(depth):
+    return '[{"a":' * (depth // 2) + "1" + "}]" * (depth // 2)
+
+
+def test_depth_is_bounded_exactly():
+    assert loads(nested(MAX_DEPTH))
+    with pytest.raises(ValueError, match="nested deeper"):
+        loads(nested(MAX_DEPTH + 2))
+
+
+@pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**6, '["]",' * 10**6, "[{" * 10**6])
+def test_too_deep_is_told_before_the_parser_runs(text):
+    with pytest.raises(ValueError, match="nested deeper"):
+        loads(text)
+
+
+def test_width_and_brackets_in_strings_are_no_depth():
+    wide = [{"text": '[[[{"\\' * 100}] * 1000
+    assert loads(json.dumps(wide)) == wide
+
+
+@pytest.mark.parametrize("tail", ['"' + '\\"' * 10**6, '"' * 10**6, "\\" * 10**6, "[]" * 10**6])
+def test_no_text_takes_long(tail):
+    start = time.perf_counter()
+    with pytest.raises(ValueError):
+        loads("[" * 200 + tail)
+    assert time.perf_counter() - start < 5

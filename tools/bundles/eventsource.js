@@ -1,0 +1,2 @@
+// Server-Sent Events over fetch: https://www.npmjs.com/package/eventsource
+export { EventSource } from "eventsource";
