@@ -11,16 +11,19 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import files
+from mimetypes import guess_type
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Route
 
-from server.app import create_app
-from server.settings import Settings
-from tests.support.chromium import chromium
-from tests.support.site import overlaid, serving
+from tests.conftest import browser_of
+from tests.support.gateway import Gateway
 
 HERE = Path(__file__).parent
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
@@ -30,11 +33,9 @@ DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 RUN_TIMEOUT = 120.0
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Take every test file of this folder away from the usual collection."""
-    if file_path.parent == HERE and file_path.match("test_*.py"):
-        return TestFile.from_parent(parent, path=file_path)
-    return None
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Any:
+    """Read this folder's test files instead of importing them."""
+    return TestFile.from_parent(parent, path=module_path) if module_path.parent == HERE else None
 
 
 class TestFile(pytest.File):
@@ -84,26 +85,32 @@ def results(config: pytest.Config) -> dict[str, list[tuple[str, str]]]:
 
 
 def run_page(config: pytest.Config) -> dict[str, list[tuple[str, str]]]:
-    """Open the page in which pytest runs, and wait for its results."""
-    overlay = {
-        "/tests.html": (HERE / "page.html").read_bytes(),
-        "/tests.py": (HERE / "page.py").read_bytes(),
-        "/tests.zip": packed(),
-    }
-    data = config.rootpath / "build" / "browser-tests"
-    app = create_app(Settings(data_dir=data))
-    with serving(overlaid(app, overlay)) as url, chromium() as browser:
-        page = browser.new_page()
+    """Open index.html with another main.py, one that runs pytest, and wait for its results."""
+    overlay = {"main.py": (HERE / "page.py").read_bytes(), "tests.zip": packed()}
+    with (
+        TemporaryDirectory() as folder,
+        Gateway(Path(folder) / "data") as gateway,
+        browser_of(config).new_context() as context,
+    ):
+        for name, body in overlay.items():
+            kind = guess_type(name)[0]
+            context.route(gateway.url + name, partial(answer, body=body, kind=kind))
+        page = context.new_page()
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
-        page.goto(f"{url}tests.html")
+        page.goto(gateway.url)
         try:
             page.wait_for_function("window.testResults", timeout=RUN_TIMEOUT * 1000)
-        except Exception as error:
+        except PlaywrightError as error:
             raise AssertionError("the page did not finish:\n" + "\n".join(said)) from error
-        answer = json.loads(page.evaluate("window.testResults"))
-    assert answer["results"], "the page ran no test:\n" + answer["output"]
-    return answer["results"]
+        found = json.loads(page.evaluate("window.testResults"))
+    assert found["results"], "the page ran no test:\n" + found["output"]
+    return found["results"]
+
+
+def answer(route: Route, *, body: bytes, kind: str | None) -> None:
+    """Answer a request for a file that is not on the site."""
+    route.fulfill(body=body, content_type=kind)
 
 
 def packed() -> bytes:

@@ -1,4 +1,4 @@
-"""Runs pytest inside the page and leaves the results in `window.testResults`."""
+"""Stands in for main.py: runs pytest in the page, leaves the results in `window.testResults`."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import traceback
 from collections import defaultdict
 from contextlib import redirect_stderr, redirect_stdout
 
-from js import window
+from js import document, window
 from pyodide.http import pyfetch
 
 answer = {"results": defaultdict(list), "output": ""}
@@ -28,6 +28,9 @@ class Recorder:
             answer["output"] += report.longreprtext
 
 
+stage = document.createElement("div")
+stage.id = "stage"
+document.body.replaceChildren(stage)
 output = io.StringIO()
 try:
     response = await pyfetch("./tests.zip")

@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+from types import SimpleNamespace
 
+import pyodide_js
 import pytest
-from js import Promise, document, window
+from js import Promise, document, gc, window
 from pyodide.ffi import run_sync
 
 
@@ -38,6 +40,26 @@ def until():
             await next_frame()
 
     return wait
+
+
+@pytest.fixture
+def proxies(until):
+    """Count the proxies made in a test that are still alive; `settled` waits for them to go."""
+    module = pyodide_js._module
+    module.enable_pyproxy_allocation_tracing()
+    counts = SimpleNamespace(alive=lambda: module.pyproxy_alloc_map.size)
+
+    async def settled(limit=3):
+        def few():
+            gc()
+            return counts.alive() <= limit
+
+        # The wait itself has some: a resolver, a timer.
+        await until(few, f"proxies to go, {counts.alive()} left")
+
+    counts.settled = settled
+    yield counts
+    module.disable_pyproxy_allocation_tracing()
 
 
 async def next_frame():

@@ -1,9 +1,12 @@
 """components/element.py and runtime/elements.js in a real DOM."""
 
+import asyncio
 import itertools
+import weakref
+from functools import partial
 
 import pytest
-from js import document
+from js import document, gc
 
 from components.element import Element, define, drawn, reactive
 from components.template import repeat
@@ -89,8 +92,6 @@ async def test_listeners_are_called_with_the_event(stage):
     def view():
         def clicked(event, which):
             seen.append((which, event.type))
-
-        from functools import partial
 
         return t"""<button @click={partial(clicked, which="one")}>1</button>
             <button @click={(lambda event: seen.append(event.type))}>2</button>
@@ -239,8 +240,6 @@ async def test_a_failure_shows_and_others_live_on(stage, where, capsys):
 
 
 async def test_tasks_end_when_the_element_leaves(stage):
-    import asyncio
-
     ended = []
 
     class Working(Element):
@@ -265,27 +264,27 @@ async def test_tasks_end_when_the_element_leaves(stage):
     assert ended == [True]
 
 
-async def test_no_proxy_is_left_behind(stage, until):
-    import pyodide_js
-    from js import gc
+async def test_no_proxy_is_left_behind(stage, proxies):
+    items = range(20)
+    element = make(render=lambda self: t"<ul>{[t'<li @click={str}>{n}</li>' for n in items]}</ul>")
+    for _ in range(20):
+        host = await put(stage, element)
+        host.shadowRoot.querySelector("li").click()
+        host.remove()
+        del host
+    await proxies.settled()
 
-    element = make(
-        render=lambda self: t"<ul>{[t'<li @click={str}>{n}</li>' for n in range(20)]}</ul>"
-    )
-    await put(stage, element)
-    pyodide_js._module.enable_pyproxy_allocation_tracing()
-    alive = pyodide_js._module.pyproxy_alloc_map
-    try:
-        for _ in range(20):
-            host = await put(stage, element)
-            host.shadowRoot.querySelector("li").click()
-            host.remove()
-            del host
 
-        def flat():
-            gc()
-            return alive.size <= 2
+async def test_an_element_nobody_holds_is_forgotten(stage, until):
+    element = make(render=lambda self: t"<p></p>")
+    made = []
+    element.__init__ = lambda self: made.append(weakref.ref(self))
+    host = await put(stage, element)
+    host.remove()
+    del host
 
-        await until(flat, f"live proxies to go, {alive.size} left")
-    finally:
-        pyodide_js._module.disable_pyproxy_allocation_tracing()
+    def forgotten():
+        gc()
+        return made[0]() is None
+
+    await until(forgotten, "the Python half to go")

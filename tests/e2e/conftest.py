@@ -8,17 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from tests.support.chromium import chromium
 from tests.support.gateway import Gateway
 
 #: What a browser itself says when a server is away; everything else is a fault of the page.
 NETWORK_NEWS = ("Failed to load resource", "WebSocket connection to")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
