@@ -7,6 +7,7 @@ from typing import Any
 from components.element import Element, reactive
 from components.template import repeat
 from components.timing import every
+from components.words import explain
 from services.errors import RealtimeError
 from services.feed_items import Activity, shorten
 from services.gateway_api import GatewayAPI
@@ -121,7 +122,7 @@ class ActivityFeed(Element):
                 self.activities = merge(self._streamed, loaded, self.activities)
                 self.problem = ""
         except RealtimeError as error:
-            self.problem = str(error)
+            self.problem = explain(error)
         finally:
             self.loading = False
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pyodide.ffi import JsProxy
 
 from components.element import Element, reactive
+from components.words import explain
 from services.errors import RealtimeError
 from services.gateway_api import GatewayAPI
 
@@ -54,7 +55,7 @@ class PostForm(Element):
         try:
             await self.post(values)
         except RealtimeError as error:
-            self.outcome, self.failed = f"Not sent: {error}", True
+            self.outcome, self.failed = f"Not sent: {explain(error)}", True
         else:
             self.outcome, self.failed = "Sent", False
             form.reset()

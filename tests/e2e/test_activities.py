@@ -43,7 +43,9 @@ def test_a_list_that_cannot_be_loaded_is_asked_for_again(page, gateway):
     page.route("**/api/activities?limit=20", lambda route: route.fulfill(status=503, body="no"))
     page.goto(gateway.url)
     problem = page.locator("activity-feed .problem")
-    expect(problem).to_contain_text("could not be loaded")
+    expect(problem).to_contain_text(
+        "Recent activity could not be loaded: the server has a problem (HTTP 503)"
+    )
     page.unroute_all()
     problem.get_by_role("button", name="Try again").click()
     expect(page.locator(ITEM)).to_have_count(1)

@@ -38,6 +38,6 @@ def test_without_a_gateway_it_says_so_and_keeps_the_text(live, gateway):
     form = live.locator("notification-form")
     form.get_by_label("Title").fill("Lost?")
     form.get_by_role("button", name="Send").click()
-    expect(form.get_by_role("status")).to_contain_text("Not sent")
+    expect(form.get_by_role("status")).to_have_text("Not sent: the server cannot be reached")
     expect(form.get_by_label("Title")).to_have_value("Lost?")
     expect(form.get_by_role("button", name="Send")).to_be_enabled()

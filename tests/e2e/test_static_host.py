@@ -1,4 +1,4 @@
-"""The repository's root on any static server, below any path, with no gateway."""
+"""The repository's root and `make site` on a bare static server, below a path, with no gateway."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tools import site
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -18,10 +20,13 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def static_url(tmp_path):
+@pytest.fixture(params=["repository", "site"])
+def static_url(request, tmp_path):
     (tmp_path / "some").mkdir()
-    (tmp_path / "some" / "path").symlink_to(ROOT)
+    if request.param == "repository":
+        (tmp_path / "some" / "path").symlink_to(ROOT)
+    else:
+        site.main(tmp_path / "some" / "path")
     handler = partial(Quiet, directory=tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
