@@ -55,7 +55,12 @@ class ActivityFeed(Element):
         """Show the stream's state and the activities."""
         status = "live" if self.live else "offline"
         now = self._platform.time_ms()
-        items = repeat(self.activities, _key, partial(self._item, now))
+        items = repeat(
+            self.activities,
+            key=lambda activity: activity.id,
+            render=partial(self._item, now),
+            depends=lambda activity: (activity, relative_time(activity.timestamp, now)),
+        )
         return t"""<section class="panel activity-feed" aria-labelledby="heading">
             <header class="panel-header feed-header">
                 <h2 id="heading">Activity</h2>
@@ -170,7 +175,3 @@ def merge(*newest_first: tuple[Activity, ...]) -> tuple[Activity, ...]:
         for activity in activities:
             merged.setdefault(activity.id, activity)
     return tuple(merged.values())[:KEPT]
-
-
-def _key(activity: Activity) -> str:
-    return activity.id

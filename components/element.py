@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 from pyodide.ffi import JsProxy, create_proxy
 from pyscript.js_modules import elements as bridge
 
-from components.template import Encoder, Listener
+from components.encoding import Encoder, Memory
 
 #: The style sheet all elements share with the page.
 THEME = Path(__file__).with_name("theme.css").read_text()
@@ -76,6 +76,7 @@ class Element:
     _host: JsProxy | None = None
     _number = 0
     _failure: str | None = None
+    _memory = Memory()
 
     def connected(self) -> None:
         """Say what to do when the element has entered a page."""
@@ -129,7 +130,6 @@ class Element:
     def _enter(self, number: int, host: JsProxy) -> None:
         self._number = number
         self._host = host
-        self._listeners: list[Listener] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.lifetime = ExitStack()
         self.lifetime.callback(self._cancel_tasks)
@@ -146,9 +146,10 @@ class Element:
             task.cancel()
 
     def _hear(self, listener: int, event: JsProxy) -> None:
-        # A listener of a rendering that a newer one has replaced may no longer exist.
-        if self._host is not None and listener < len(self._listeners):
-            result = self._attempt(self._listeners[listener], event)
+        # A node on its way out may still have a listener that a newer rendering has replaced.
+        function = self._memory.listeners.get(listener)
+        if self._host is not None and function is not None:
+            result = self._attempt(function, event)
             if inspect.iscoroutine(result):
                 self.start(result)
 
@@ -163,8 +164,9 @@ class Element:
             self._put(t"{self._failure_notice()}{None}")
 
     def _put(self, template: Template) -> None:
-        json, self._listeners = _stage.encoder.encode(template)
+        json, memory = _stage.encoder.encode(template, self._memory)
         bridge.render(self._number, self._host.shadowRoot, json)
+        self._memory = memory
 
     def _failure_notice(self) -> Template | None:
         if self._failure is None:

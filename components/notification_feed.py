@@ -73,7 +73,12 @@ class NotificationFeed(Element):
         """Show the connection's state and the cards."""
         state = "connected" if self.status == "open" else "disconnected"
         now = self._platform.time_ms()
-        cards = repeat(self.notifications, _key, partial(self._card, now))
+        cards = repeat(
+            self.notifications,
+            key=lambda notification: notification.id,
+            render=partial(self._card, now),
+            depends=lambda notification: (notification, relative_time(notification.timestamp, now)),
+        )
         return t"""<section class="panel notification-feed" aria-labelledby="heading">
             <header class="panel-header">
                 <h2 id="heading" tabindex="-1">Notifications</h2>
@@ -201,7 +206,3 @@ class NotificationFeed(Element):
     @keyframes arrive { from { opacity: 0; transform: translateX(1.5rem); } }
     @media (prefers-reduced-motion: reduce) { .notification { animation: none; } }
     """
-
-
-def _key(notification: Notification) -> str:
-    return notification.id

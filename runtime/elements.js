@@ -5,7 +5,7 @@
 // for all elements: no element owns a proxy, so none can leak one. Elements are
 // known to Python by number; the number of one that was garbage-collected is
 // reported too, and only then does its Python half go.
-import { html, nothing, render as litRender, repeat } from "../vendor/lit.js";
+import { html, noChange, nothing, render as litRender, repeat } from "../vendor/lit.js";
 
 let tell = () => {};
 let count = 0;
@@ -61,7 +61,7 @@ export const requestFrame = () => requestAnimationFrame(() => tell(0, "frame"));
 const templates = new Map();
 
 /**
- * Render a tree that `components/template.py` encoded as JSON into an element's
+ * Render a tree that `components/encoding.py` encoded as JSON into an element's
  * shadow root: `[[[template, strings], ...], node]`, the first part being the
  * templates not sent before.
  */
@@ -84,6 +84,8 @@ const decode = (node, number) => {
       return rest.map((value) => decode(value, number));
     case "keyed":
       return repeat(rest, ([key]) => key, ([, value]) => decode(value, number));
+    case "kept":
+      return noChange;
     case "listener":
       return (event) => tell(number, "event", rest[0], event);
     case "value":

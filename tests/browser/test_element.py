@@ -137,6 +137,83 @@ async def test_keyed_items_keep_their_nodes(stage):
     assert host.shadowRoot.querySelector("li").isSameNode(last)
 
 
+async def test_an_item_is_rendered_again_only_when_it_must_be(stage):
+    rendered, clicked = [], []
+
+    class Listing(Element):
+        tag = f"test-{next(numbers)}"
+        items = reactive(("a1", "b1"))
+        shown = reactive(True)
+        latest = None
+
+        def connected(self):
+            Listing.latest = self
+
+        def item(self, text):
+            rendered.append(text)
+            return t"<li @click={(lambda event: clicked.append(text))}>{text}</li>"
+
+        def render(self):
+            items = repeat(self.items, lambda text: text[0], self.item, depends=lambda text: text)
+            return t"<ul>{self.shown and items}</ul>"
+
+    define(Listing)
+    host = await put(stage, Listing)
+    listing = Listing.latest
+
+    async def change(**values):
+        rendered.clear()
+        for name, value in values.items():
+            setattr(listing, name, value)
+        await drawn()
+        return host.shadowRoot.querySelector("ul").textContent
+
+    assert rendered == ["a1", "b1"]
+    assert await change(items=("c1", "b1", "a1")) == "c1b1a1"
+    assert rendered == ["c1"]
+    assert await change(items=("a2", "b1")) == "a2b1"
+    assert rendered == ["a2"]
+    for item in host.shadowRoot.querySelectorAll("li"):
+        item.click()
+    assert clicked == ["a2", "b1"]
+    assert await change(items=("b1", "c1")) == "b1c1"
+    assert rendered == ["c1"]
+    assert await change(shown=False) == ""
+    assert await change(shown=True) == "b1c1"
+    assert rendered == ["b1", "c1"]
+    host.remove()
+    stage.append(host)
+    assert await change(items=("c1", "d1")) == "c1d1"
+    assert rendered == ["d1"]
+    host.shadowRoot.querySelector("li").click()
+    assert clicked == ["a2", "b1", "c1"]
+
+
+async def test_a_failed_rendering_leaves_nothing_half_remembered(stage, capsys):
+    class Failing(Element):
+        tag = f"test-{next(numbers)}"
+        bad = reactive(None)
+        latest = None
+
+        def connected(self):
+            Failing.latest = self
+
+        def render(self):
+            items = repeat("ab", str, lambda item: t"<li>{item}</li>", depends=str)
+            return t"<ul>{items}</ul><p>{self.bad}</p>"
+
+    define(Failing)
+    host = await put(stage, Failing)
+    Failing.latest.bad = print
+    await drawn()
+    assert host.shadowRoot.querySelector("[role=alert]")
+    Failing.latest.bad = "good again"
+    host.shadowRoot.querySelector("[role=alert] button").click()
+    await drawn()
+    assert host.shadowRoot.textContent == "abgood again"
+    assert capsys.readouterr().err.count("Traceback") == 1
+
+
 def test_repeated_keys_are_an_error():
     with pytest.raises(ValueError, match="key of its own"):
         repeat(["a", "a"], str, lambda item: t"{item}")

@@ -1,3 +1,3 @@
 // What runtime/elements.js uses of lit-html, as one module.
-export { html, nothing, render } from "lit-html";
+export { html, noChange, nothing, render } from "lit-html";
 export { repeat } from "lit-html/directives/repeat.js";
