@@ -7,6 +7,10 @@
 // reported too, and only then does its Python half go.
 import { html, noChange, nothing, render as litRender, repeat } from "../vendor/lit.js";
 
+// PyScript patches attachShadow to look for scripts in every shadow root at every change. We
+// have none; a page that loads this module before PyScript's keeps the browser's own.
+const { attachShadow } = Element.prototype;
+
 let tell = () => {};
 let count = 0;
 
@@ -33,7 +37,7 @@ export const define = (tag, observed, ...css) => {
 
       constructor() {
         super();
-        this.attachShadow({ mode: "open" }).adoptedStyleSheets = sheets;
+        attachShadow.call(this, { mode: "open" }).adoptedStyleSheets = sheets;
         collected.register(this, this.#number);
       }
 

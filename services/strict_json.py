@@ -13,11 +13,21 @@ MAX_DEPTH = 128
 _NOT_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[^\[\]{}"]+', re.DOTALL)
 
 
+def _refuse(name: str) -> NoReturn:
+    # RFC 8259 §6: "Numeric values that cannot be represented in the grammar below (such as
+    # Infinity and NaN) are not permitted."
+    raise ValueError(f"{name} is not JSON")
+
+
+# Made once: json.loads would make one for each message.
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
 def loads(text: str) -> Any:
     """Parse `text`. Raises ValueError, and nothing else, if it is not JSON or nested too deep."""
     if _is_deep(text):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    return json.loads(text, parse_constant=_refuse)
+    return _DECODER.decode(text)
 
 
 def _is_deep(text: str) -> bool:
@@ -32,9 +42,3 @@ def _is_deep(text: str) -> bool:
             return len(brackets) > MAX_DEPTH
         brackets = rest
     return bool(brackets)
-
-
-def _refuse(name: str) -> NoReturn:
-    # RFC 8259 §6: "Numeric values that cannot be represented in the grammar below (such as
-    # Infinity and NaN) are not permitted."
-    raise ValueError(f"{name} is not JSON")
