@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from string.templatelib import Interpolation, Template, convert
 from typing import Any, NamedTuple
 
-from components.template import Entry, Keyed, Place, places
+from components.template import Keyed, Place, places
 
 type Listener = Callable[[Any], Any]
 type Path = tuple[Any, ...]
@@ -38,7 +38,7 @@ class Memory:
 
     def __init__(self, first_listener: int = 0) -> None:
         self.listeners: dict[int, Listener] = {}
-        self.items: dict[Path, Kept] = {}
+        self.lists: dict[Path, dict[str, Kept]] = {}
         self.next_listener = first_listener
 
 
@@ -105,32 +105,35 @@ class _Encoding:
         if isinstance(value, Template):
             return self.template(value, path)
         if isinstance(value, Keyed):
-            return ["keyed", *((entry.key, self._item(entry, path)) for entry in value.entries)]
+            return ["keyed", *self._keyed(value, path)]
         if isinstance(value, Iterable) and not isinstance(value, bytes):
             children = enumerate(value)
             return ["list", *(self._child(c, interpolation, (path, n)) for n, c in children)]
         return _text(value, Place.CHILD, interpolation)
 
-    def _item(self, entry: Entry, path: Path) -> Any:
-        path = (path, entry.key)
+    def _keyed(self, keyed: Keyed, path: Path) -> list[Any]:
+        """Encode a list as pairs of key and item; the key alone stands for an item to keep."""
         # Within an item that may be kept whole, nothing is kept piece by piece.
-        if entry.depends is None or self._in_kept_item:
-            return self.template(entry.render(), path)
-        before, after = self._before, self.after
-        kept = before.items.get(path)
-        if kept is not None and kept.depends == entry.depends:
-            for number in kept.listeners:
-                after.listeners[number] = before.listeners[number]
-            after.items[path] = kept
-            return ["kept"]
-        first = after.next_listener
+        if keyed.depends is None or self._in_kept_item:
+            pairs = zip(keyed.keys, keyed.items, strict=True)
+            return [(key, self.template(keyed.render(item), (path, key))) for key, item in pairs]
+        nodes: list[Any] = []
+        before = self._before.lists.get(path, {})
+        after = self.after.lists[path] = {}
         self._in_kept_item = True
-        try:
-            node = self.template(entry.render(), path)
-        finally:
-            self._in_kept_item = False
-        after.items[path] = Kept(entry.depends, range(first, after.next_listener))
-        return node
+        for key, item, depends in zip(keyed.keys, keyed.items, keyed.depends, strict=True):
+            kept = before.get(key)
+            if kept is not None and kept.depends == depends:
+                for number in kept.listeners:
+                    self.after.listeners[number] = self._before.listeners[number]
+                after[key] = kept
+                nodes.append(key)
+                continue
+            first = self.after.next_listener
+            nodes.append((key, self.template(keyed.render(item), (path, key))))
+            after[key] = Kept(depends, range(first, self.after.next_listener))
+        self._in_kept_item = False
+        return nodes
 
     def _bound(self, value: Any, interpolation: Interpolation, place: Place) -> Any:
         if place is Place.BOOLEAN:

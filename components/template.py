@@ -16,7 +16,6 @@ become markup. What a value may be depends on where it stands:
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from functools import partial
 from string.templatelib import Template
 from typing import Any, NamedTuple
 
@@ -34,18 +33,13 @@ class Place(Enum):
 PREFIXES = {"?": Place.BOOLEAN, ".": Place.PROPERTY, "@": Place.EVENT}
 
 
-class Entry(NamedTuple):
-    """One item of a keyed list."""
-
-    key: str
-    depends: Any
-    render: Callable[[], Template]
-
-
 class Keyed(NamedTuple):
-    """A keyed list; made by `repeat`."""
+    """A keyed list; made by `repeat`. The three lists are as long as each other."""
 
-    entries: list[Entry]
+    items: list[Any]
+    keys: list[str]
+    depends: list[Any] | None
+    render: Callable[[Any], Template]
 
 
 def repeat[Item](
@@ -58,19 +52,16 @@ def repeat[Item](
 
     With `depends`, an item that was in the list before is rendered again only when
     `depends(item)` is no longer equal to what it was: return from it all that `render`
-    looks at. (Items outside `repeat` need no such thing: they are few.)
+    looks at.
 
     Raises:
         ValueError: two items have the same key.
     """
-    entries = [
-        Entry(key(item), None if depends is None else depends(item), partial(render, item))
-        for item in items
-    ]
-    if len({entry.key for entry in entries}) < len(entries):
-        keys = [entry.key for entry in entries]
+    items = list(items)
+    keys = [key(item) for item in items]
+    if len(set(keys)) < len(keys):
         raise ValueError(f"expected a key of its own for each item, got {keys}")
-    return Keyed(entries)
+    return Keyed(items, keys, None if depends is None else [depends(i) for i in items], render)
 
 
 def places(strings: Iterable[str]) -> list[Place]:

@@ -77,6 +77,9 @@ export const render = (number, root, json) => {
   litRender(decode(tree, number), root);
 };
 
+// A key alone stands for an item that stays as it is.
+const keyOf = (item) => (Array.isArray(item) ? item[0] : item);
+
 const decode = (node, number) => {
   if (node === null) return nothing;
   if (!Array.isArray(node)) return node;
@@ -87,9 +90,7 @@ const decode = (node, number) => {
     case "list":
       return rest.map((value) => decode(value, number));
     case "keyed":
-      return repeat(rest, ([key]) => key, ([, value]) => decode(value, number));
-    case "kept":
-      return noChange;
+      return repeat(rest, keyOf, (item) => (Array.isArray(item) ? decode(item[1], number) : noChange));
     case "listener":
       return (event) => tell(number, "event", rest[0], event);
     case "value":
