@@ -17,7 +17,7 @@ test: setup lint
 lint: setup
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
-	@$(VENV)/mypy
+	@$(VENV)/python -m mypy
 
 unit browser e2e: setup
 	@$(VENV)/python -m pytest tests/$@

@@ -97,6 +97,11 @@ class Element:
         """Whether the element is in a page."""
         return self._host is not None
 
+    @property
+    def root(self) -> JsProxy | None:
+        """The shadow root, while the element is in a page."""
+        return None if self._host is None else self._host.shadowRoot
+
     def attribute(self, name: str, default: str = "") -> str:
         """Return an attribute's value, or `default` where it is absent or the element in no page."""
         if self._host is None or not self._host.hasAttribute(name):

@@ -84,7 +84,7 @@ class NotificationFeed(Element):
                 <h2 id="heading" tabindex="-1">Notifications</h2>
                 <div class="connection-status {state}" role="status">{STATUS[self.status]}</div>
             </header>
-            <div class="notifications" role="log" aria-labelledby="heading"
+            <div class="notifications" role="log" aria-labelledby="heading" aria-relevant="additions"
                 @pointerenter={partial(self._attend, "pointer")}
                 @pointerleave={partial(self._ignore, "pointer")}
                 @focusin={partial(self._attend, "focus")}
@@ -120,17 +120,24 @@ class NotificationFeed(Element):
         self._show()
 
     def _dismiss(self, notification: Notification, event: JsProxy) -> None:
+        if notification not in self.notifications:
+            return  # a second click, before the card was gone from the screen
         position = self.notifications.index(notification)
         self._list.remove(notification.id)
         self._show()
-        self.start(self._keep_focus(event.currentTarget.getRootNode(), position))
+        # UI Events: the detail of a click is its count, and 0 when a key made it.
+        self.start(self._settle_focus(position if event.detail == 0 else None))
 
-    async def _keep_focus(self, root: JsProxy, position: int) -> None:
-        # The focused button goes with its card: hand the focus to the card that takes its place.
+    async def _settle_focus(self, position: int | None) -> None:
+        # The focused button goes with its card. Who works with keys gets the card that takes its
+        # place; for the others the focus is gone, of which no event tells.
         await drawn()
-        buttons = root.querySelectorAll(".dismiss")
+        if position is None:
+            self._show()
+            return
+        buttons = self.root.querySelectorAll(".dismiss")
         last = buttons.length - 1
-        (buttons[min(position, last)] if last >= 0 else root.querySelector("h2")).focus()
+        (buttons[min(position, last)] if last >= 0 else self.root.querySelector("h2")).focus()
 
     def _attend(self, by: str, event: JsProxy) -> None:
         self._attention.add(by)
@@ -139,11 +146,13 @@ class NotificationFeed(Element):
 
     def _ignore(self, by: str, event: JsProxy) -> None:
         self._attention.discard(by)
-        if not self._attention:
-            self._list.resume(self._platform.now())
-            self._show()
+        self._show()
 
     def _show(self) -> None:
+        if "focus" in self._attention and not self.root.activeElement:
+            self._attention.discard("focus")
+        if not self._attention:
+            self._list.resume(self._platform.now())
         self._list.expire(self._platform.now())
         self.notifications = self._list.items
         self._arm()

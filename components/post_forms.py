@@ -86,6 +86,8 @@ class PostForm(Element):
       font-size: 0.9375rem;
     }
 
+    ::placeholder { color: var(--text-quiet); opacity: 1; }
+
     .last { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 1rem; }
 
     .send { border-color: var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 600; }

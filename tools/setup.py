@@ -48,7 +48,8 @@ def install_python_packages(requirements: Path) -> None:
     if VENV_PYTHON.exists() and is_current(stamp, inputs):
         return
     say(f"Installing Python packages ({requirements.name}) …")
-    if not VENV_PYTHON.exists():
+    # Without pip, making it was interrupted.
+    if not (VENV_PYTHON.exists() and VENV_PYTHON.with_name("pip").exists()):
         create_venv()
     call(
         [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements],
