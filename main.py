@@ -20,6 +20,10 @@ with starting():
     events = SSEClient(endpoints.events, platform=platform)
     api = GatewayAPI(endpoints.api, platform=platform)
 
+    # What cannot be understood, and why there is no connection: once each, in the console.
+    socket.on("error", lambda event: print("WebSocket:", event["error"]))
+    events.on("error", lambda event: print("Event stream:", event["error"]))
+
     define(NotificationFeed, socket=socket, platform=platform)
     define(ActivityFeed, events=events, api=api, platform=platform)
     define(NotificationForm, api=api)

@@ -48,13 +48,19 @@ def served(page, gateway):
 
 
 @pytest.mark.parametrize("bad", NO_FRAMES.values(), ids=NO_FRAMES)
-def test_what_is_no_frame_is_skipped(served, bad):
+def test_what_is_no_frame_is_reported_once_and_skipped(served, bad):
     page, server = served
+    reports = []
+    page.on("console", lambda message: reports.append(message.text))
     server.send(bad)
     server.send(frame({"id": "good", "title": "Good"}))
     expect(page.locator(CARD)).to_have_count(1)
     expect(page.locator(CARD)).to_have_attribute("data-id", "good")
     expect(page.locator("notification-feed .connection-status.connected")).to_be_visible()
+    assert len(reports) == 1
+    assert reports[0].startswith("WebSocket: ")
+    assert "expected" in reports[0]
+    assert len(reports[0]) < 500
 
 
 @pytest.mark.parametrize("payload", ODD_PAYLOADS.values(), ids=ODD_PAYLOADS)
