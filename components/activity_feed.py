@@ -45,11 +45,15 @@ class ActivityFeed(Element):
         self.lifetime.callback(subscribe("activity", self._add))
         self.lifetime.callback(subscribe("connected", self._opened))
         self.lifetime.callback(subscribe("disconnected", self._closed))
-        self.lifetime.callback(subscribe("reset", self._load))
+        self.lifetime.callback(subscribe("reset", self._reset))
         self.lifetime.callback(every(self._platform, CLOCK_INTERVAL, self.request_update))
         self.live = self._joined = self._events.is_connected
         self._events.connect()
         self._load()
+
+    def disconnected(self) -> None:
+        """A load under way ends with the element's time in the page."""
+        self.loading = False
 
     def render(self) -> Template:
         """Show the stream's state and the activities."""
@@ -66,7 +70,7 @@ class ActivityFeed(Element):
                 <h2 id="heading">Activity</h2>
                 <span class="status {status}" role="status">{"● Live" if self.live else "○ Offline"}</span>
             </header>
-            <div class="activities" role="log" aria-labelledby="heading" aria-relevant="additions" aria-busy={self.loading}>{items}</div>
+            <div class="activities" role="log" tabindex="0" aria-labelledby="heading" aria-relevant="additions" aria-busy={self.loading}>{items}</div>
             {self._notice()}
         </section>"""
 
@@ -109,6 +113,11 @@ class ActivityFeed(Element):
         self._streamed = merge((activity,), self._streamed)
         self.activities = merge((activity,), self.activities)
 
+    def _reset(self, _: Any) -> None:
+        # What is shown may be of another log, or have a gap after it.
+        self.activities = ()
+        self._load()
+
     def _load(self, _: Any = None) -> None:
         self._stale = True
         if not self.loading:
@@ -116,20 +125,20 @@ class ActivityFeed(Element):
             self.start(self._fetch())
 
     async def _fetch(self) -> None:
-        try:
-            while self._stale:
-                self._stale = False
-                self._streamed = ()
+        while self._stale:
+            self._stale = False
+            self._streamed = ()
+            try:
                 payloads = await self._api.recent_activities(LOADED_AT_FIRST)
-                now = self._platform.time_ms()
-                loaded = tuple(Activity.from_payload(payload, now) for payload in payloads)
-                # What came on the stream meanwhile is newer than the list, all else older.
-                self.activities = merge(self._streamed, loaded, self.activities)
-                self.problem = ""
-        except RealtimeError as error:
-            self.problem = explain(error)
-        finally:
-            self.loading = False
+            except RealtimeError as error:
+                self.problem = explain(error)
+                continue
+            now = self._platform.time_ms()
+            loaded = tuple(Activity.from_payload(payload, now) for payload in payloads)
+            # What came on the stream meanwhile is newer than the list, all else older.
+            self.activities = merge(self._streamed, loaded, self.activities)
+            self.problem = ""
+        self.loading = False
 
     styles = """
     .status { font-size: 0.8125rem; }

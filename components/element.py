@@ -201,6 +201,14 @@ class Element:
         self._failure = f"{type(error).__name__}: {error}"[:300]
 
 
+class Unmade(Element):
+    """Stands in for an element whose class could not make it, and says so."""
+
+    def render(self) -> Template:
+        """Show nothing but the notice."""
+        return t""
+
+
 class _Stage:
     """All elements of the page, and the next animation frame's work."""
 
@@ -230,7 +238,7 @@ class _Stage:
         elif event == "connected":
             (host,) = details
             if number not in self._elements:
-                self._elements[number] = self.makers[host.localName]()
+                self._elements[number] = self._make(host.localName)
             self._elements[number]._enter(number, host)
         elif event == "collected":
             self._elements.pop(number, None)
@@ -243,11 +251,24 @@ class _Stage:
             elif event == "event":
                 element._hear(*details)
 
+    def _make(self, tag: str) -> Element:
+        try:
+            return self.makers[tag]()
+        except Exception as error:
+            element = Unmade()
+            element.tag = tag
+            element._record(error)
+            return element
+
     def _frame(self) -> None:
         due, self._due = self._due, {}
         self._drawn.set()
         for element in due:
-            element._draw()
+            try:
+                element._draw()
+            except Exception as error:
+                # Not even the notice could be drawn; the other elements live on.
+                traceback.print_exception(error)
 
 
 _stage = _Stage()
@@ -257,8 +278,11 @@ def define(element: type[Element], **services: Any) -> None:
     """Register an element's tag; its instances are made with the given services.
 
     Raises:
-        JsException: the tag is taken, or no valid name for a custom element (it needs a dash).
+        ValueError: the tag is taken.
+        JsException: the tag is taken by JavaScript, or no valid name (it needs a dash).
     """
+    if element.tag in _stage.makers:
+        raise ValueError(f"<{element.tag}>: expected a tag that is not defined yet")
     _stage.makers[element.tag] = lambda: element(**services)
     try:
         bridge.define(element.tag, element.observed, THEME, element.styles)

@@ -1,9 +1,8 @@
 """Encode templates as JSON for `render` in runtime/elements.js.
 
-`t.strings` is the same object at every evaluation of one call site, which is what
-lit-html keys its templates by. So each template's strings are sent to JavaScript once,
-under a number, and from then on only the values are. Of a keyed list, only the items
-that changed are.
+`t.strings` is the same at every evaluation of one call site, and lit-html keys its
+templates by their strings. So each template's are sent to JavaScript once, under a number,
+and from then on only the values are. Of a keyed list, only the items that changed are.
 """
 
 import json
@@ -21,8 +20,6 @@ class Known(NamedTuple):
     """A template that has a number."""
 
     number: int
-    # Held on to, so that their id() is not given to others.
-    strings: tuple[str, ...]
     places: list[Place]
 
 
@@ -46,7 +43,7 @@ class Encoder:
     """Encodes renderings, remembering which templates JavaScript has already."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Known] = {}
+        self._known: dict[tuple[str, ...], Known] = {}
 
     def encode(self, template: Template, before: Memory) -> tuple[str, Memory]:
         """Return the JSON for a rendering and what to remember of it.
@@ -62,7 +59,7 @@ class Encoder:
         except BaseException:
             # JavaScript did not get these; a later rendering must send them again.
             for _, strings in encoding.fresh:
-                del self._known[id(strings)]
+                del self._known[strings]
             raise
         return text, encoding.after
 
@@ -70,7 +67,7 @@ class Encoder:
 class _Encoding:
     """One rendering on its way."""
 
-    def __init__(self, known: dict[int, Known], before: Memory) -> None:
+    def __init__(self, known: dict[tuple[str, ...], Known], before: Memory) -> None:
         self.fresh: list[tuple[int, tuple[str, ...]]] = []
         self.after = Memory(before.next_listener)
         self._known = known
@@ -80,9 +77,9 @@ class _Encoding:
     def template(self, template: Template, path: Path) -> list[Any]:
         """Encode a template; `path` tells its place in the tree from all others."""
         strings = template.strings
-        known = self._known.get(id(strings))
+        known = self._known.get(strings)
         if known is None:
-            known = self._known[id(strings)] = Known(len(self._known), strings, places(strings))
+            known = self._known[strings] = Known(len(self._known), places(strings))
             self.fresh.append((known.number, strings))
         node = ["template", known.number]
         for interpolation, place in zip(template.interpolations, known.places, strict=True):

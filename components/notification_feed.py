@@ -132,12 +132,11 @@ class NotificationFeed(Element):
         # The focused button goes with its card. Who works with keys gets the card that takes its
         # place; for the others the focus is gone, of which no event tells.
         await drawn()
-        if position is None:
-            self._show()
-            return
-        buttons = self.root.querySelectorAll(".dismiss")
-        last = buttons.length - 1
-        (buttons[min(position, last)] if last >= 0 else self.root.querySelector("h2")).focus()
+        if position is not None:
+            buttons = self.root.querySelectorAll(".dismiss")
+            last = buttons.length - 1
+            (buttons[min(position, last)] if last >= 0 else self.root.querySelector("h2")).focus()
+        self._show()
 
     def _attend(self, by: str, event: JsProxy) -> None:
         self._attention.add(by)
@@ -149,7 +148,7 @@ class NotificationFeed(Element):
         self._show()
 
     def _show(self) -> None:
-        if "focus" in self._attention and not self.root.activeElement:
+        if "focus" in self._attention and not self.root.querySelector(".notifications :focus"):
             self._attention.discard("focus")
         if not self._attention:
             self._list.resume(self._platform.now())

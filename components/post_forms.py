@@ -38,7 +38,7 @@ class PostForm(Element):
             <h2 id="heading">{self.heading}</h2>
             <div class="fields">{self.fields()}</div>
             <div class="last">
-                <button class="send" type="submit" ?disabled={self.sending}>
+                <button class="send" type="submit" aria-disabled={self.sending}>
                     {"Sending …" if self.sending else "Send"}</button>
                 <output class="outcome {kind}" role="status">{self.outcome}</output>
             </div>
@@ -79,7 +79,7 @@ class PostForm(Element):
       width: 100%;
       min-height: 2.375rem;
       padding: 0.375rem 0.625rem;
-      border: 1px solid var(--line);
+      border: 1px solid var(--control-line);
       border-radius: 0.5rem;
       background: var(--surface);
       color: var(--text);

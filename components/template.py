@@ -14,7 +14,8 @@ become markup. What a value may be depends on where it stands:
 | `@name={value}`  | a callable, called with the event; `None` for no listener               |
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from string.templatelib import Template
 from typing import Any, NamedTuple
@@ -55,40 +56,59 @@ def repeat[Item](
     looks at.
 
     Raises:
+        TypeError: a key is no text.
         ValueError: two items have the same key.
     """
     items = list(items)
     keys = [key(item) for item in items]
+    if not all(type(key) is str for key in keys):
+        raise TypeError(f"expected text for every key, got {keys}")
     if len(set(keys)) < len(keys):
         raise ValueError(f"expected a key of its own for each item, got {keys}")
     return Keyed(items, keys, None if depends is None else [depends(i) for i in items], render)
 
 
-def places(strings: Iterable[str]) -> list[Place]:
+# Where values stand, in the text of the whole template: no HTML may contain this character.
+HOLE = "\0"
+
+COMMENT_OR_TAG = re.compile(r"<!--.*?(?:-->|\Z)|</?[a-zA-Z][^\s/>]*", re.DOTALL)
+ATTRIBUTE = re.compile(
+    r"""[\s/]* (?: (?P<end>>) | (?P<name>[^\s/>=]+) (?:\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s>]*))? )""",
+    re.VERBOSE,
+)
+
+
+def places(strings: Sequence[str]) -> list[Place]:
     """Tell for each gap between a template's strings where it stands.
 
-    Follows the tokenizer of the HTML standard (13.2.5) as far as it takes to know
-    text from tags, and in a tag the name of the attribute a value belongs to.
+    Follows the tokenizer of the HTML standard (13.2.5) as far as it takes to know text from
+    tags, and in a tag the name of the attribute a value belongs to.
+
+    Raises:
+        ValueError: a value stands for a name, or the HTML cannot be understood.
     """
-    found = []
-    in_tag = False
-    quote = ""
-    name = ""
-    for string in strings:
-        for position, character in enumerate(string):
-            if not in_tag:
-                following = string[position + 1 : position + 2]
-                in_tag = character == "<" and (following.isalpha() or following == "/")
-                name = ""
-            elif quote:
-                quote = "" if character == quote else quote
-            elif character == ">":
-                in_tag = False
-            elif character in "\"'":
-                quote = character
-            elif character.isspace():
-                name = ""
-            elif character != "=":
-                name += character
-        found.append(PREFIXES.get(name[:1], Place.ATTRIBUTE) if in_tag else Place.CHILD)
-    return found[:-1]
+    html = HOLE.join(strings)
+    found: list[Place] = []
+    position = 0
+    while match := COMMENT_OR_TAG.search(html, position):
+        found += [Place.CHILD] * html.count(HOLE, position, match.start())
+        if match[0].startswith("<!--"):
+            found += [Place.CHILD] * match[0].count(HOLE)
+            position = match.end()
+        else:
+            position = _attributes(html, match.end(), found)
+    found += [Place.CHILD] * html.count(HOLE, position)
+    if len(found) != len(strings) - 1:
+        raise ValueError(f"expected values as children or of attributes, got {html[:200]!r}")
+    return found
+
+
+def _attributes(html: str, position: int, found: list[Place]) -> int:
+    """Add the places of a tag's values to `found`; return where the tag ends."""
+    while match := ATTRIBUTE.match(html, position):
+        position = match.end()
+        if match["end"]:
+            break
+        place = PREFIXES.get(match["name"][0], Place.ATTRIBUTE)
+        found += [place] * (match["value"] or "").count(HOLE)
+    return position

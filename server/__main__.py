@@ -61,7 +61,7 @@ def main() -> int:
         except EventLogError as error:
             return _fail(
                 f"Cannot keep the event log in {settings.data_dir} ({error}). "
-                "Choose a folder you can write to: DATA_DIR=/tmp/realtime make run"
+                "Choose another folder: DATA_DIR=/tmp/realtime make run"
             )
         # Only warnings from uvicorn: its notes quote URLs, and a URL may carry a token.
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -92,7 +92,10 @@ def _cannot_listen(error: OSError, settings: Settings) -> str:
     host, port = settings.host, settings.port
     if error.errno == errno.EADDRINUSE:
         other = port + 1 if port < 65535 else 3000
-        return f"Port {port} on {host} is taken. Choose another: PORT={other} make run"
+        return (
+            f"Port {port} on {host} is taken. Choose another: PORT={other} make run"
+            " (beside another gateway, with a DATA_DIR of its own)"
+        )
     if error.errno == errno.EACCES:
         return f"Port {port} needs more rights. Choose one above 1023: PORT=3000 make run"
     return f"Cannot listen on HOST={host} ({error.strerror}). Try: HOST=127.0.0.1 make run"

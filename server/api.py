@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -16,6 +17,9 @@ from server.hub import Feed
 from server.rate_limit import RateLimiter
 
 logger = logging.getLogger(__name__)
+
+#: Seconds a client has to send its body.
+_BODY_TIMEOUT = 30
 
 
 class Api:
@@ -82,8 +86,13 @@ class Api:
     async def _body(self, request: Request) -> bytes:
         """Read the body, but never more of it than the limit."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._body_limit:
-                raise HTTPException(413, f"Expected a body of at most {self._body_limit} bytes")
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > self._body_limit:
+                        detail = f"Expected a body of at most {self._body_limit} bytes"
+                        raise HTTPException(413, detail)
+        except TimeoutError:
+            raise HTTPException(408, f"Expected the body within {_BODY_TIMEOUT} s") from None
         return bytes(body)

@@ -18,6 +18,7 @@ from server import event_stream, websocket
 from server.api import Api
 from server.event_log import EventLogError, SQLiteEventLog
 from server.event_stream import EventStreamEndpoint
+from server.hosts import HostCheck
 from server.hub import Feed
 from server.rate_limit import RateLimiter
 from server.settings import Settings
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> Starlette:
         allow_headers=["Authorization", "Last-Event-ID"],
         expose_headers=["Last-Event-ID", "Retry-After"],
     )
+    hosts = Middleware(HostCheck, allowed=settings.allowed_hosts)
     return Starlette(
         routes=[
             Route("/healthz", api.health, methods=["GET"]),
@@ -77,7 +79,7 @@ def create_app(settings: Settings) -> Starlette:
             Mount("/api", app=api_routes),
             Mount("/", app=Site(directory=settings.site_dir)),
         ],
-        middleware=[cross_origin] if settings.allowed_origins else [],
+        middleware=[hosts, cross_origin] if settings.allowed_origins else [hosts],
         exception_handlers={
             HTTPException: _http_error,
             ValidationError: _validation_error,

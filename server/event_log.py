@@ -8,6 +8,7 @@ the last id it saw is sent everything after. `EventLog` is what the gateway asks
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import sqlite3
@@ -94,9 +95,19 @@ class SQLiteEventLog:
         self._appended: dict[str, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = path.with_suffix(".lock").open("w")
+        except OSError as error:
+            raise EventLogError(_reason(error)) from error
+        try:
+            # Another gateway's events would not reach our clients, but their ids would go on:
+            # nobody would see the gap. The lock ends with the process, however it ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._db = sqlite3.connect(path, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise EventLogError(_reason(error)) from error
+            self._lock.close()
+            taken = isinstance(error, BlockingIOError)
+            reason = "another gateway uses it" if taken else _reason(error)
+            raise EventLogError(reason) from error
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -105,7 +116,7 @@ class SQLiteEventLog:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("ROLLBACK")
         except sqlite3.Error as error:
-            self._db.close()
+            self.close()
             raise EventLogError(_reason(error)) from error
 
     async def append(self, kind: str, payload: dict[str, Any]) -> Event:
@@ -142,6 +153,7 @@ class SQLiteEventLog:
     def close(self) -> None:
         """Release the log."""
         self._db.close()
+        self._lock.close()
 
     def _prune(self, kind: str) -> None:
         """Delete what lies beyond the horizon, once a batch of it has gathered."""

@@ -11,6 +11,7 @@ from typing import Self
 #: The repository's root, which is also the root of the page.
 ROOT = Path(__file__).resolve().parent.parent
 
+_HOST_NAME = re.compile(r"[a-z0-9._-]+")
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 
@@ -34,6 +35,8 @@ class Settings:
     data_dir: Path = Path("data")
     #: Origins beside the gateway's own whose pages may connect, as `scheme://host[:port]`.
     allowed_origins: tuple[str, ...] = ()
+    #: Host names the gateway answers to, beside addresses and localhost.
+    allowed_hosts: tuple[str, ...] = ()
     #: The largest body of a POST, in bytes.
     body_limit: int = 256 * 1024
     #: POSTs a second that one client address may sustain.
@@ -61,6 +64,7 @@ class Settings:
             port=read.integer("PORT", cls.port, minimum=0, maximum=65535),
             data_dir=Path(read.text("DATA_DIR", str(cls.data_dir))),
             allowed_origins=read.origins("ALLOWED_ORIGINS"),
+            allowed_hosts=read.names("ALLOWED_HOSTS"),
             body_limit=read.integer("BODY_LIMIT", cls.body_limit, minimum=1),
             rate_limit=read.number("RATE_LIMIT", cls.rate_limit),
             rate_burst=read.integer("RATE_BURST", cls.rate_burst, minimum=1),
@@ -99,6 +103,14 @@ class _Reader:
         if not 0 < value <= 1_000_000:
             raise SettingsError(name, "a number above 0, at most 1000000", text)
         return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        names = tuple(filter(None, (n.strip().lower() for n in self.text(name, "").split(","))))
+        for host in names:
+            if not _HOST_NAME.fullmatch(host):
+                expected = "a comma-separated list of host names like live.example.com"
+                raise SettingsError(name, expected, host)
+        return names
 
     def origins(self, name: str) -> tuple[str, ...]:
         items = tuple(filter(None, map(str.strip, self.text(name, "").split(","))))

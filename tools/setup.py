@@ -7,6 +7,8 @@ small files. Everything that can go wrong on a strange machine ends in one line
 that says what is wrong and what to do.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
@@ -43,19 +45,28 @@ def main(goal: str) -> None:
 
 def install_python_packages(requirements: Path) -> None:
     """Create `.venv` and install a locked, hashed set into it."""
-    stamp = ROOT / ".venv" / f".{requirements.stem}.stamp"
+    version = "{}.{}".format(*sys.version_info)
+    stamp = ROOT / ".venv" / f".{requirements.stem}-{version}.stamp"
     inputs = [requirements]
     if VENV_PYTHON.exists() and is_current(stamp, inputs):
         return
     say(f"Installing Python packages ({requirements.name}) …")
-    # Without pip, making it was interrupted.
-    if not (VENV_PYTHON.exists() and VENV_PYTHON.with_name("pip").exists()):
+    if not has_pip():
         create_venv()
     call(
         [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements],
         "Python packages could not be installed: is a package index within reach (pip config)?",
     )
     mark(stamp, inputs)
+
+
+def has_pip() -> bool:
+    """Whether `.venv` is whole, and of this Python: one cut short, or made by another, is not."""
+    check = "import pip, sys; print(*sys.version_info[:2])"
+    if not VENV_PYTHON.exists():
+        return False
+    result = subprocess.run([VENV_PYTHON, "-c", check], capture_output=True, text=True, check=False)
+    return result.stdout.split() == [str(part) for part in sys.version_info[:2]]
 
 
 def create_venv() -> None:

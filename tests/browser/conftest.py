@@ -52,7 +52,9 @@ class PageTest(pytest.Item):
 
     def runtest(self) -> None:
         """Look up what became of it in the page."""
-        outcomes = results(self.config)[f"{self.path.name}::{self.name}"]
+        outcomes = results(self.config).get(f"{self.path.name}::{self.name}")
+        if outcomes is None:
+            raise PageTestError(f"did not run in the page:\n{self.config.stash[OUTPUT]}")
         failures = [text for outcome, text in outcomes if outcome == "failed"]
         if failures:
             raise PageTestError("\n".join(failures))
@@ -74,6 +76,7 @@ class PageTestError(Exception):
     """A test failed in the page."""
 
 
+OUTPUT = pytest.StashKey[str]()
 RESULTS = pytest.StashKey[dict[str, list[tuple[str, str]]]]()
 
 
@@ -102,8 +105,9 @@ def run_page(config: pytest.Config) -> dict[str, list[tuple[str, str]]]:
         try:
             page.wait_for_function("window.testResults", timeout=RUN_TIMEOUT * 1000)
         except PlaywrightError as error:
-            raise AssertionError("the page did not finish:\n" + "\n".join(said)) from error
+            raise AssertionError("\n".join([str(error), *said])) from error
         found = json.loads(page.evaluate("window.testResults"))
+    config.stash[OUTPUT] = found["output"]
     assert found["results"], "the page ran no test:\n" + found["output"]
     return found["results"]
 

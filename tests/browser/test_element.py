@@ -214,6 +214,11 @@ async def test_a_failed_rendering_leaves_nothing_half_remembered(stage, capsys):
     assert capsys.readouterr().err.count("Traceback") == 1
 
 
+def test_a_key_that_is_no_text_is_an_error():
+    with pytest.raises(TypeError, match="expected text for every key"):
+        repeat([1, 2], int, lambda item: t"{item}")
+
+
 def test_repeated_keys_are_an_error():
     with pytest.raises(ValueError, match="key of its own"):
         repeat(["a", "a"], str, lambda item: t"{item}")
@@ -314,6 +319,43 @@ async def test_a_failure_shows_and_others_live_on(stage, where, capsys):
         notice.querySelector("button").click()
         await drawn()
         assert not failing.shadowRoot.querySelector("[role=alert]")
+
+
+async def test_an_element_that_cannot_be_made_says_so(stage, capsys):
+    element = make(render=lambda self: t"")
+    element.__init__ = lambda self: 1 / 0
+    host = await put(stage, element)
+    assert "ZeroDivisionError" in host.shadowRoot.querySelector("[role=alert]").textContent
+    assert "Traceback" in capsys.readouterr().err
+
+
+async def test_an_element_that_cannot_be_drawn_at_all_stops_no_other(stage, capsys):
+    class Spoiled(Element):
+        tag = f"test-{next(numbers)}"
+        text = reactive("fine")
+        latest = None
+
+        def connected(self):
+            Spoiled.latest = self
+
+        def render(self):
+            return t"<p>{self.text}</p>"
+
+    define(Spoiled)
+    host = await put(stage, Spoiled)
+    host.shadowRoot.innerHTML = "<i>gone</i>"
+    Spoiled.latest.text = "changed"
+    well = await put(stage, make(render=lambda self: t"well"))
+    assert well.shadowRoot.textContent == "well"
+    capsys.readouterr()
+
+
+async def test_a_tag_can_be_defined_once(stage):
+    first = make(render=lambda self: t"first")
+    second = type("Second", (Element,), {"tag": first.tag, "render": lambda self: t"second"})
+    with pytest.raises(ValueError, match="not defined yet"):
+        define(second)
+    assert (await put(stage, first)).shadowRoot.textContent == "first"
 
 
 async def test_tasks_end_when_the_element_leaves(stage):

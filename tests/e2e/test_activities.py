@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import wait_until_live
@@ -36,6 +38,30 @@ def test_says_that_it_loads(page, gateway):
     page.goto(gateway.url)
     expect(page.locator("activity-feed .loading")).to_be_visible()
     held[0].continue_()
+
+
+def test_a_feed_that_is_moved_while_it_loads_loads_all_the_same(page, gateway):
+    gateway.post_activity("Ada")
+    held = []
+    page.route("**/api/activities?limit=20", lambda route: held.append(route))
+    page.goto(gateway.url)
+    expect(page.locator("activity-feed .loading")).to_be_visible()
+    page.unroute_all()
+    page.locator("activity-feed").evaluate("feed => feed.parentElement.append(feed)")
+    expect(page.locator(ITEM)).to_have_count(1)
+
+
+def test_after_a_reset_only_what_the_server_has_is_shown(live, gateway):
+    for _ in range(2):
+        gateway.post_activity("Old")
+    expect(live.locator(ITEM)).to_have_count(2)
+    gateway.kill()
+    shutil.rmtree(gateway.data_dir)
+    gateway.start()
+    event_id = gateway.post_activity("New")
+    assert event_id == "1"
+    expect(live.locator(ITEM).first).to_contain_text("New", timeout=20_000)
+    expect(live.locator(ITEM)).to_have_count(1)
 
 
 def test_a_list_that_cannot_be_loaded_is_asked_for_again(page, gateway):

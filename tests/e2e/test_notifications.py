@@ -55,6 +55,16 @@ def test_the_keyboard_dismisses_one_after_another(live, gateway):
     expect(live.get_by_role("heading", name="Notifications", exact=True)).to_be_focused()
 
 
+def test_a_key_that_dismissed_the_last_does_not_hold_the_next(clocked, gateway):
+    gateway.post_notification("One")
+    clocked.get_by_role("button", name="Dismiss One").press("Enter")
+    expect(clocked.locator(CARD)).to_have_count(0)
+    gateway.post_notification("Next")
+    expect(clocked.locator(CARD)).to_have_count(1)
+    clocked.clock.run_for(6000)
+    expect(clocked.locator(CARD)).to_have_count(0)
+
+
 @pytest.fixture
 def clocked(page, gateway):
     """The page, with a clock that the test moves on."""

@@ -38,11 +38,22 @@ def test_it_serves_the_page(gateway: Gateway) -> None:
     assert gateway.get("server/__main__.py").status_code == 404
 
 
+def test_a_folder_that_another_gateway_uses(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "data"):
+        status, out, err = run(PORT="0", DATA_DIR=str(tmp_path / "data"))
+    assert (status, out) == (1, "")
+    assert "another gateway uses it" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         status, out, err = run(PORT=str(port), DATA_DIR=str(tmp_path))
-    expected = f"Port {port} on 127.0.0.1 is taken. Choose another: PORT={port + 1} make run\n"
+    expected = (
+        f"Port {port} on 127.0.0.1 is taken. Choose another: PORT={port + 1} make run"
+        " (beside another gateway, with a DATA_DIR of its own)\n"
+    )
     assert (status, out, err) == (1, "", expected)
 
 

@@ -36,7 +36,8 @@ def clone(tmp_path: Path) -> Path:
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").touch()
     gateway = ROOT / "requirements" / "gateway.txt"
-    setup.mark(tmp_path / ".venv" / ".gateway.stamp", [gateway])
+    version = "{}.{}".format(*sys.version_info)
+    setup.mark(tmp_path / ".venv" / f".gateway-{version}.stamp", [gateway])
     return tmp_path
 
 
