@@ -70,7 +70,7 @@ class ActivityFeed(Element):
                 <h2 id="heading">Activity</h2>
                 <span class="status {status}" role="status">{"● Live" if self.live else "○ Offline"}</span>
             </header>
-            <div class="activities" role="log" tabindex="0" aria-labelledby="heading" aria-relevant="additions" aria-busy={self.loading}>{items}</div>
+            <div class="activities" role="log" tabindex={"0" if self.activities else None} aria-labelledby="heading" aria-relevant="additions" aria-busy={self.loading}>{items}</div>
             {self._notice()}
         </section>"""
 

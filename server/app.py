@@ -71,7 +71,8 @@ def create_app(settings: Settings) -> Starlette:
         allow_headers=["Authorization", "Last-Event-ID"],
         expose_headers=["Last-Event-ID", "Retry-After"],
     )
-    hosts = Middleware(HostCheck, allowed=settings.allowed_hosts)
+    # The name it was told to listen on is its own.
+    hosts = Middleware(HostCheck, allowed={settings.host.lower(), *settings.allowed_hosts})
     return Starlette(
         routes=[
             Route("/healthz", api.health, methods=["GET"]),

@@ -19,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
+GATEWAY = ROOT / "requirements" / "gateway.txt"
+DEVELOPMENT = ROOT / "requirements" / "development.txt"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 
@@ -34,8 +36,7 @@ def main(goal: str) -> None:
         raise SetupError(f"Python 3.11 or newer is needed, this is {found}: install python3.11.")
     if not os.access(ROOT, os.W_OK):
         raise SetupError(f"No write access to {ROOT}: make the folder yours, or clone it again.")
-    requirements = ROOT / "requirements" / ("gateway.txt" if goal == "run" else "development.txt")
-    install_python_packages(requirements)
+    install_python_packages(GATEWAY if goal == "run" else DEVELOPMENT)
     check_node()
     install_npm_packages()
     fill_vendor()
@@ -45,10 +46,9 @@ def main(goal: str) -> None:
 
 def install_python_packages(requirements: Path) -> None:
     """Create `.venv` and install a locked, hashed set into it."""
-    version = "{}.{}".format(*sys.version_info)
-    stamp = ROOT / ".venv" / f".{requirements.stem}-{version}.stamp"
-    inputs = [requirements]
-    if VENV_PYTHON.exists() and is_current(stamp, inputs):
+    # The development packages include the gateway's.
+    enough = (requirements, DEVELOPMENT)
+    if VENV_PYTHON.exists() and any(is_current(venv_stamp(r), [r]) for r in enough):
         return
     say(f"Installing Python packages ({requirements.name}) …")
     if not has_pip():
@@ -57,7 +57,13 @@ def install_python_packages(requirements: Path) -> None:
         [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", requirements],
         "Python packages could not be installed: is a package index within reach (pip config)?",
     )
-    mark(stamp, inputs)
+    mark(venv_stamp(requirements), [requirements])
+
+
+def venv_stamp(requirements: Path) -> Path:
+    """Where it is noted that a set was installed for this very Python."""
+    version = "{}.{}".format(*sys.version_info)
+    return VENV_PYTHON.parents[1] / f".{requirements.stem}-{version}.stamp"
 
 
 def has_pip() -> bool:
