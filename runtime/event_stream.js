@@ -1,71 +1,128 @@
-// One event stream over fetch, for services/browser.py. The package parses; when to reconnect is
-// decided in Python, so a stream that ends here ends for good.
-import { EventSource } from "../vendor/eventsource.js";
+// One event stream over fetch, for services/browser.py, its events in batches. The package
+// eventsource-parser reads the stream; when to reconnect is decided in Python.
+import { createParser } from "../vendor/eventsource_parser.js";
 
 const ALIVE_EVERY = 1000; // milliseconds: a sign of life needs no crossing for each chunk
 
+// Between the fields of an event, and between events, of those that contain neither.
+const FIELD = "\u001f";
+const EVENT = "\u001e";
+const SEPARATORS = /[\u001e\u001f]/;
+
 /**
- * Open a stream. `listener` has opened(header Last-Event-ID or ""), alive(), received(event, data, lastEventId) and
- * closed(status or undefined, reason, seconds of Retry-After or undefined); after closed(), and
- * after calling what this returns, nothing more is heard.
+ * Open a stream. `listener` has opened(header Last-Event-ID or ""), alive(), event(name, data, id),
+ * events(texts: fields separated by U+001F, events by U+001E), positioned(id), retry_in(seconds)
+ * and closed(status or undefined, reason, seconds of Retry-After or undefined); after closed(),
+ * and after calling what this returns, nothing more is heard.
  */
-export function open(url, { withCredentials, lastEventId, token }, listener) {
-  let status, retryAfter, position;
+export function open(url, options, listener) {
+  const controller = new AbortController();
   let closed = false;
 
   const tell = (name, ...values) => {
     if (closed) return;
     if (name === "closed") closed = true;
-    // An exception from here would look like a failed fetch to the package.
-    try { listener[name](...values); } catch (error) { reportError(error); }
+    listener[name](...values);
   };
 
+  follow(url, options, controller.signal, tell).then(
+    () => tell("closed", undefined, "the stream ended", undefined),
+    (error) => {
+      if (error instanceof Refusal) tell("closed", error.status, error.message, error.retryAfter);
+      else tell("closed", undefined, `network error: ${error.message}`, undefined);
+    },
+  );
+  return () => {
+    closed = true;
+    controller.abort();
+  };
+}
+
+class Refusal extends Error {
+  constructor(message, response) {
+    super(message);
+    this.status = response.status;
+    this.retryAfter = secondsUntil(response.headers.get("Retry-After"));
+  }
+}
+
+async function follow(url, { withCredentials, lastEventId, token }, signal, tell) {
+  const headers = new Headers({ Accept: "text/event-stream" });
+  if (lastEventId) headers.set("Last-Event-ID", bytesOf(lastEventId));
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  const credentials = withCredentials ? "include" : "same-origin";
+  const response = await fetch(url, { headers, credentials, cache: "no-store", signal });
+  const type = response.headers.get("Content-Type") ?? "no content type";
+  if (response.status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) {
+    response.body?.cancel();
+    const came = response.status === 200 ? type : `HTTP ${response.status}`;
+    throw new Refusal(`expected HTTP 200 and text/event-stream, came ${came}`, response);
+  }
+  tell("opened", response.headers.get("Last-Event-ID") ?? "");
+
+  const read = reader(tell);
   let aliveAt = -Infinity;
-  const watch = new TransformStream({
-    transform(chunk, controller) {
-      const now = performance.now();
-      if (now - aliveAt >= ALIVE_EVERY) {
-        aliveAt = now;
-        tell("alive");
+  // HTML §9.2.6: "Streams must be decoded using the UTF-8 decode algorithm"; the parser strips
+  // the byte order mark.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  for await (const chunk of chunks(response.body)) {
+    const now = performance.now();
+    if (now - aliveAt >= ALIVE_EVERY) {
+      aliveAt = now;
+      tell("alive");
+    }
+    read(decoder.decode(chunk, { stream: true }));
+  }
+}
+
+// Not every browser can iterate over a stream itself.
+async function* chunks(body) {
+  const source = body.getReader();
+  for (;;) {
+    const { done, value } = await source.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+/** Return what takes the stream's text piece by piece; each piece crosses over once. */
+function reader(tell) {
+  let events = [];
+  let lastEventId = "";
+  let idAlone = false;
+
+  const flush = () => {
+    if (events.length === 1) tell("event", ...events[0]);
+    else if (events.length) tell("events", events.map((event) => event.join(FIELD)).join(EVENT));
+    events = [];
+  };
+
+  const parser = createParser({
+    onEvent({ event = "", data, id }) {
+      idAlone = false;
+      const fields = [event || "message", data, lastEventId];
+      if (fields.some((field) => SEPARATORS.test(field))) {
+        flush();
+        tell("event", ...fields);
+      } else {
+        events.push(fields);
       }
-      controller.enqueue(chunk);
+    },
+    onId(id) {
+      lastEventId = id;
+      idAlone = true;
+    },
+    onRetry(milliseconds) {
+      flush();
+      tell("retry_in", milliseconds / 1000);
     },
   });
 
-  const request = async (target, init) => {
-    const headers = new Headers(init.headers);
-    if (lastEventId) headers.set("Last-Event-ID", bytesOf(lastEventId));
-    if (token) headers.set("Authorization", `Bearer ${token}`);
-    const credentials = withCredentials ? "include" : "same-origin";
-    const response = await fetch(target, { ...init, headers, credentials });
-    status = response.status;
-    position = response.headers.get("Last-Event-ID") ?? "";
-    retryAfter = secondsUntil(response.headers.get("Retry-After"));
-    const body = response.body?.pipeThrough(watch) ?? null;
-    return { body, status, headers: response.headers, redirected: response.redirected, url: response.url };
-  };
-
-  class Stream extends EventSource {
-    // The package dispatches server-sent events as MessageEvents and its own news as others: so
-    // an event that the server named "open" or "error" is still the server's.
-    dispatchEvent(event) {
-      if (event instanceof MessageEvent) {
-        tell("received", event.type, event.data, event.lastEventId);
-      } else if (event.type === "open") {
-        status = retryAfter = undefined;
-        tell("opened", position);
-      } else {
-        this.close();
-        tell("closed", status, event.message || "the stream ended", retryAfter);
-      }
-      return true;
-    }
-  }
-
-  const stream = new Stream(url, { withCredentials, fetch: request });
-  return () => {
-    closed = true;
-    stream.close();
+  return (text) => {
+    parser.feed(text);
+    flush();
+    if (idAlone) tell("positioned", lastEventId);
+    idAlone = false;
   };
 }
 

@@ -13,8 +13,8 @@ from .messages import Id, Message
 
 
 @dataclass(frozen=True, slots=True)
-class AskToken:
-    """Ask the token provider; answer with `token_received` or `token_failed`."""
+class AskProviders:
+    """Ask for the URL and the token; answer with `provided` or `provider_failed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Look how much the socket holds back; answer with `buffered`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Tell the handlers of a lifecycle event."""
 
@@ -55,17 +60,16 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Hand a message to its handlers."""
+    """Hand messages to their handlers, one after another."""
 
-    message: Message
+    messages: list[Message]
 
 
 @dataclass(frozen=True, slots=True)
-class DeliverEvent:
-    """Hand a server-sent event to its handlers."""
+class DeliverEvents:
+    """Hand server-sent events to their handlers, as (name, data), one after another."""
 
-    event: str
-    data: object
+    events: list[tuple[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,15 @@ class Finished:
 
 
 WebSocketAction = (
-    AskToken | OpenSocket | Close | Send | Emit | Deliver | Attempted | Answered | Finished
+    AskProviders
+    | OpenSocket
+    | Close
+    | Send
+    | Measure
+    | Emit
+    | Deliver
+    | Attempted
+    | Answered
+    | Finished
 )
-SSEAction = AskToken | OpenStream | Close | Emit | DeliverEvent
+SSEAction = AskProviders | OpenStream | Close | Emit | DeliverEvents

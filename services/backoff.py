@@ -7,6 +7,9 @@ from collections.abc import Callable
 HEALTHY_AFTER = 5.0
 """Seconds a connection must live before it counts as a success."""
 
+LONGEST_WISH = 3600.0
+"""Seconds a server may ask for; more would be a slip, or no better than to give up."""
+
 
 class Backoff:
     """Exponential backoff with full jitter, shared by everything that reconnects.
@@ -26,11 +29,15 @@ class Backoff:
         self.attempts = 0
 
     def next_delay(self, at_least: float = 0.0) -> float:
-        """Count an attempt and return the seconds to wait before it."""
+        """Count an attempt and return the seconds to wait before it.
+
+        `at_least` is what the server asked for. The jitter comes on top: otherwise all whom it
+        told the same would come back in the same moment. It counts up to an hour.
+        """
         # 2**32 times any base is past any cap, and larger powers no longer fit a float.
         ceiling = min(self._cap, self._base * 2.0 ** min(self.attempts, 32))
         self.attempts += 1
-        return max(at_least, self._random() * ceiling)
+        return min(at_least, LONGEST_WISH) + self._random() * ceiling
 
     def up(self, now: float) -> None:
         """Take note that the connection opened."""

@@ -6,8 +6,11 @@ each has an owner here: a timer, a socket, a stream, or whoever got the function
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import js  # type: ignore[import-not-found]
@@ -24,13 +27,23 @@ from .platform import (
     Callback,
     Cancel,
     EventStreamListener,
+    Frame,
     HTTPAnswer,
     Socket,
     SocketListener,
+    StreamEvent,
+    Watcher,
 )
 
 # HTML §8.7: a longer timeout overflows a 32-bit integer and fires at once.
 LONGEST_TIMEOUT_MS = 2**31 - 1
+
+OPEN = 1
+"""`WebSocket.readyState` of a socket that can send: HTML, the WebSocket interface."""
+
+# Between the things that cross over together: runtime/socket.js, runtime/event_stream.js.
+SEPARATOR = "\x1e"
+FIELD_SEPARATOR = "\x1f"
 
 
 # Looked up once: they are asked for every message, and each step of a lookup crosses over.
@@ -104,7 +117,9 @@ class BrowserPlatform:
     def open_websocket(self, url: str, listener: SocketListener) -> Socket:
         """Start to open a socket."""
         try:
-            return BrowserSocket(js.WebSocket.new(url), listener, self._guard)
+            if (module := _module("socket")) is not None:
+                return BatchedSocket(module, url, listener, self._guard)
+            return PlainSocket(url, listener, self._guard)
         except JsException as error:
             raise ConnectionFailed(f"{error.name}: {error.message}") from error
 
@@ -118,35 +133,45 @@ class BrowserPlatform:
         token: str | None,
     ) -> Cancel:
         """Start to open one event stream."""
-        module = _event_stream_module()
+        module = _module("event_stream")
+        if module is None:
+            raise ConfigurationError(
+                'pyscript.toml: expected "./runtime/event_stream.js" = "event_stream" in'
+                " [js_modules.main], came none"
+            )
+
+        def event(name: str, data: str, id_: str) -> None:
+            listener.received([StreamEvent(name, data, id_)])
+
+        def events(texts: str) -> None:
+            fields = (text.split(FIELD_SEPARATOR) for text in texts.split(SEPARATOR))
+            listener.received([StreamEvent(*event) for event in fields])
 
         def closed(status: int | None, reason: str, retry_after: float | None) -> None:
-            release()
+            proxies.destroy()
             listener.closed(status, reason, retry_after)
 
-        calls: dict[str, Callable[..., None]] = {
-            "opened": listener.opened,
-            "alive": listener.alive,
-            "received": listener.received,
-            "closed": closed,
-        }
-        proxies = {name: create_proxy(self._guarded(call)) for name, call in calls.items()}
-
-        def release() -> None:
-            while proxies:
-                proxies.popitem()[1].destroy()
-
+        proxies = Proxies(
+            self._guard,
+            opened=listener.opened,
+            alive=listener.alive,
+            event=event,
+            events=events,
+            positioned=listener.positioned,
+            retry_in=listener.retry_in,
+            closed=closed,
+        )
         options = {
             "withCredentials": with_credentials,
             "lastEventId": last_event_id,
             "token": token or "",
         }
-        close = module.open(url, _object(options), _object(proxies))
+        close = module.open(url, _object(options), proxies.handed_over())
 
         def cancel() -> None:
             if proxies:
                 close()
-                release()
+                proxies.destroy()
 
         return cancel
 
@@ -175,37 +200,48 @@ class BrowserPlatform:
                 raise RequestTimeout(f"{method} {url}: no answer in {timeout:g} s") from None
             raise ConnectionFailed(f"{method} {url}: {error.message}") from error
 
-    def on_online(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the browser finds a network."""
-        return self._listen(js.globalThis, "online", callback)
+    @property
+    def is_visible(self) -> bool:
+        """Whether the page is in view; in a worker, always."""
+        return self._document is None or str(self._document.visibilityState) == "visible"
 
-    def on_offline(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the browser loses its network."""
-        return self._listen(js.globalThis, "offline", callback)
+    def watch(self, watcher: Watcher) -> Cancel:
+        """Tell `watcher` of every change from now on."""
+        window = Listeners(js.globalThis, self._guard)
+        window.add("online", lambda _event: watcher.online())
+        window.add("offline", lambda _event: watcher.offline())
+        if self._document is None:
+            return window.clear
+        window.add("pagehide", lambda event: watcher.left(bool(event.persisted)))
+        window.add("pageshow", lambda event: watcher.returned() if event.persisted else None)
+        document = Listeners(self._document, self._guard)
+        document.add(
+            "visibilitychange",
+            lambda _event: watcher.visible() if self.is_visible else watcher.hidden(),
+        )
 
-    def on_visible(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the page comes into view; in a worker, never."""
-        document = self._document
-        if document is None:
-            return _nothing
+        def clear() -> None:
+            window.clear()
+            document.clear()
 
-        def changed() -> None:
-            if document.visibilityState == "visible":
-                callback()
+        return clear
 
-        return self._listen(document, "visibilitychange", changed)
+    def stored(self, key: str) -> str | None:
+        """Return what this tab keeps under `key`; a worker keeps nothing."""
+        try:
+            value = js.globalThis.sessionStorage.getItem(key)
+        except (AttributeError, JsException):  # a worker, or storage is denied
+            return None
+        return value if isinstance(value, str) else None
+
+    def store(self, key: str, value: str) -> None:
+        """Keep `value` under `key` for this tab, if the browser lets us."""
+        with contextlib.suppress(AttributeError, JsException):
+            js.globalThis.sessionStorage.setItem(key, value)
 
     def report(self, error: BaseException) -> None:
         """Show an exception with its traceback in the console."""
         js.console.error("".join(traceback.format_exception(error)))
-
-    def _listen(self, target: Any, event: str, callback: Callback) -> Cancel:
-        listeners = Listeners(target, self._guard)
-        listeners.add(event, lambda _event: callback())
-        return listeners.clear
-
-    def _guarded(self, function: Callable[..., None]) -> Callable[..., None]:
-        return lambda *values: self._guard(function, *values)
 
     def _guard(self, function: Callable[..., None], *values: Any) -> None:
         # JavaScript would only say "PythonError" where it called us.
@@ -240,56 +276,111 @@ class Listeners:
             proxy.destroy()
 
 
-class BrowserSocket:
-    """A `WebSocket` of the browser. Closed, it holds no proxies and tells nothing more."""
+class Proxies:
+    """Python functions that JavaScript holds as one object, destroyed together.
 
-    def __init__(self, socket: Any, listener: SocketListener, guard: Callable[..., None]) -> None:
-        self._socket = socket
+    `guard` calls a function with what JavaScript hands it and reports what it raises.
+    """
+
+    def __init__(self, guard: Callable[..., None], **functions: Callable[..., None]) -> None:
+        self._proxies = {
+            name: create_proxy(partial(guard, function)) for name, function in functions.items()
+        }
+
+    def __bool__(self) -> bool:
+        """Whether they are still there."""
+        return bool(self._proxies)
+
+    def handed_over(self) -> Any:
+        """Return the JavaScript object."""
+        return _object(self._proxies)
+
+    def destroy(self) -> None:
+        """Take them from JavaScript. One of them may do this itself: its call goes on."""
+        while self._proxies:
+            self._proxies.popitem()[1].destroy()
+
+
+class PlainSocket:
+    """A `WebSocket` of the browser, frame by frame: where there is no ``runtime/socket.js``.
+
+    Closed, it holds no proxies and tells nothing more.
+    """
+
+    def __init__(self, url: str, listener: SocketListener, guard: Callable[..., None]) -> None:
+        self._socket = js.WebSocket.new(url)
+        self._socket.binaryType = "arraybuffer"
         self._listener = listener
-        socket.binaryType = "arraybuffer"
+        self._listeners = Listeners(self._socket, guard)
         # "error" says nothing that "close", which follows it, does not.
-        self._listeners = Listeners(socket, guard)
-        self._listeners.add("open", self._opened)
+        self._listeners.add("open", lambda _event: listener.opened())
         self._listeners.add("message", self._received)
         self._listeners.add("close", self._closed)
 
-    def send(self, text: str) -> None:
-        """Hand a text frame to the browser."""
-        if self._socket.readyState == js.WebSocket.OPEN:
-            self._socket.send(text)
+    @property
+    def buffered(self) -> int:
+        """Bytes that were handed over and have not gone to the network yet."""
+        return int(self._socket.bufferedAmount)
+
+    def send(self, frame: Frame) -> None:
+        """Hand a frame to the browser."""
+        if self._socket.readyState == OPEN:
+            self._socket.send(frame if isinstance(frame, str) else to_js(frame))
 
     def close(self, code: int, reason: str) -> None:
         """Close, and hear nothing more of it."""
         self._listeners.clear()
         self._socket.close(code, reason)
 
-    def _opened(self, event: Any) -> None:
-        del event
-        self._listener.opened()
-
     def _received(self, event: Any) -> None:
         data = event.data
-        self._listener.received(data if isinstance(data, str) else data.to_bytes())
+        self._listener.received([data if isinstance(data, str) else data.to_bytes()])
 
     def _closed(self, event: Any) -> None:
         self._listeners.clear()
         self._listener.closed(int(event.code), str(event.reason))
 
 
-def _event_stream_module() -> Any:
+class BatchedSocket(PlainSocket):
+    """The same over ``runtime/socket.js``, which hands over many frames at once under load."""
+
+    def __init__(
+        self, module: Any, url: str, listener: SocketListener, guard: Callable[..., None]
+    ) -> None:
+        self._proxies = Proxies(
+            guard,
+            opened=listener.opened,
+            text=lambda frames, many: listener.received(
+                frames.split(SEPARATOR) if many else [frames]
+            ),
+            binary=lambda buffer: listener.received([buffer.to_bytes()]),
+            closed=self._closed_by_server,
+        )
+        self._listener = listener
+        try:
+            self._link = module.open(url, self._proxies.handed_over())
+        except JsException:
+            self._proxies.destroy()
+            raise
+        self._socket = self._link.socket
+
+    def close(self, code: int, reason: str) -> None:
+        """Close, and hear nothing more of it."""
+        self._link.close(code, reason)
+        self._proxies.destroy()
+
+    def _closed_by_server(self, code: int, reason: str) -> None:
+        self._proxies.destroy()
+        self._listener.closed(code, reason)
+
+
+def _module(name: str) -> Any:
+    """Return a module of ``runtime/`` that the page's configuration names, or None."""
     try:
-        from pyscript.js_modules import event_stream  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise ConfigurationError(
-            'pyscript.toml: expected "./runtime/event_stream.js" = "event_stream" in'
-            " [js_modules.main], came none"
-        ) from error
-    return event_stream
+        return getattr(importlib.import_module("pyscript.js_modules"), name)
+    except (ImportError, AttributeError):
+        return None
 
 
 def _object(values: dict[str, Any]) -> Any:
     return to_js(values, dict_converter=js.Object.fromEntries)
-
-
-def _nothing() -> None:
-    """Cancel what never happens."""

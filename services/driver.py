@@ -1,4 +1,4 @@
-"""Runs a sans-I/O protocol: its actions in order, its one timer, its news of the network."""
+"""Runs a sans-I/O protocol: its actions in order, its one timer, its news of the browser."""
 
 from __future__ import annotations
 
@@ -35,12 +35,21 @@ class TimedProtocol(Protocol[ActionCovT]):
     def visible(self, now: float) -> Iterable[ActionCovT]:
         """Hear that somebody looks."""
 
+    def hidden(self, now: float) -> Iterable[ActionCovT]:
+        """Hear that nobody looks."""
+
+    def pause(self, now: float, reason: str) -> Iterable[ActionCovT]:
+        """Let go of the network."""
+
+    def unpause(self, now: float) -> Iterable[ActionCovT]:
+        """Take it up again."""
+
 
 class Driver(Generic[ActionT]):
     """Carries out actions with `perform`, one at a time, in the order of the events.
 
     An action may cause new events (a handler that sends, or disconnects): their actions come
-    after those that are under way, never in between.
+    after those that are under way, never in between. `settled` is called after each run.
     """
 
     def __init__(
@@ -48,14 +57,16 @@ class Driver(Generic[ActionT]):
         platform: Platform,
         protocol: TimedProtocol[ActionT],
         perform: Callable[[ActionT], None],
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         self._platform = platform
         self._protocol = protocol
         self._perform = perform
+        self._settled = settled
         self._actions: deque[ActionT] = deque()
         self._running = False
         self._timer: tuple[float, Cancel] | None = None
-        self._watches: list[Cancel] = []
+        self._unwatch: Cancel | None = None
 
     def run(self, actions: Iterable[ActionT]) -> None:
         """Carry out `actions`; one that raises is reported and stops no other."""
@@ -73,6 +84,7 @@ class Driver(Generic[ActionT]):
             self._running = False
         self._set_timer()
         self._watch()
+        self._settled()
 
     def _set_timer(self) -> None:
         deadline = self._protocol.deadline
@@ -98,12 +110,37 @@ class Driver(Generic[ActionT]):
 
     def _watch(self) -> None:
         if not self._protocol.is_active:
-            while self._watches:
-                self._watches.pop()()
-        elif not self._watches:
-            platform, protocol = self._platform, self._protocol
-            self._watches = [
-                platform.on_online(lambda: self.run(protocol.online(platform.now()))),
-                platform.on_offline(lambda: self.run(protocol.offline(platform.now()))),
-                platform.on_visible(lambda: self.run(protocol.visible(platform.now()))),
-            ]
+            if self._unwatch is not None:
+                self._unwatch()
+                self._unwatch = None
+        elif self._unwatch is None:
+            self._unwatch = self._platform.watch(self)
+            if not self._platform.is_visible:
+                self.hidden()
+
+    # As a watcher of the platform
+
+    def online(self) -> None:
+        """Pass it on, as those below."""
+        self.run(self._protocol.online(self._platform.now()))
+
+    def offline(self) -> None:
+        """Pass it on."""
+        self.run(self._protocol.offline(self._platform.now()))
+
+    def visible(self) -> None:
+        """Pass it on."""
+        self.run(self._protocol.visible(self._platform.now()))
+
+    def hidden(self) -> None:
+        """Pass it on."""
+        self.run(self._protocol.hidden(self._platform.now()))
+
+    def left(self, kept: bool) -> None:
+        """Let go before the page is frozen: a browser keeps no page that holds a connection."""
+        if kept:
+            self.run(self._protocol.pause(self._platform.now(), "the page is left"))
+
+    def returned(self) -> None:
+        """Connect again, since the page is shown again."""
+        self.run(self._protocol.unpause(self._platform.now()))

@@ -53,6 +53,10 @@ class Emitter:
             for handler in tuple(cell):
                 self._call(handler, payload)
 
+    def has(self, type: str) -> bool:
+        """Return whether anybody wants to hear of `type`."""
+        return type in self._handlers
+
     def cancel(self) -> None:
         """Cancel the async handlers that still run."""
         self._tasks.cancel()
@@ -60,7 +64,7 @@ class Emitter:
     def _call(self, handler: Handler, payload: object) -> None:
         try:
             result = handler(payload)
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 self._tasks.spawn(result)
         except Exception as error:
             self._report(error)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .describe import describe
 from .errors import InvalidFrame
@@ -13,8 +12,7 @@ from .strict_json import loads
 Id = str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One frame. `timestamp` is in milliseconds since 1970; `id` is opaque."""
 
     type: str

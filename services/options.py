@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from .describe import describe
 from .errors import ConfigurationError
@@ -17,11 +18,20 @@ def seconds(name: str, value: object) -> float:
     raise ConfigurationError(f"{name}: expected a positive number, came {describe(value)}")
 
 
-def count(name: str, value: object) -> int:
-    """Return a whole number from 0 up, or raise ConfigurationError."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+def count(name: str, value: object, *, at_least: int = 0) -> int:
+    """Return a whole number from `at_least` up, or raise ConfigurationError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
         return value
-    raise ConfigurationError(f"{name}: expected a whole number from 0 up, came {describe(value)}")
+    expected = f"a whole number from {at_least} up"
+    raise ConfigurationError(f"{name}: expected {expected}, came {describe(value)}")
+
+
+def choice(name: str, value: object, choices: Collection[str]) -> str:
+    """Return one of `choices`, or raise ConfigurationError."""
+    if isinstance(value, str) and value in choices:
+        return value
+    expected = f"one of {', '.join(choices)}"
+    raise ConfigurationError(f"{name}: expected {expected}, came {describe(value)}")
 
 
 def interval_range(low: object, high: object) -> tuple[float, float]:

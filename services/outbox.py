@@ -1,32 +1,64 @@
-"""Messages on their way out."""
+"""Frames on their way out."""
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from itertools import count
+from typing import Literal, NamedTuple
 
 from .errors import QueueFull
-from .messages import Id, Message
+from .messages import Id
+
+QueuePolicy = Literal["raise", "drop-oldest", "drop-newest"]
+"""What becomes of one frame too many: QueueFull for its sender, or one frame is dropped."""
+
+
+class Outgoing(NamedTuple):
+    """A frame as it was when it was sent; one with an id is sent again until its `ack`."""
+
+    text: str
+    id: Id | None
 
 
 class Outbox:
-    """Messages that wait to be sent, and messages that were sent and wait for their `ack`.
+    """Frames that wait to be sent, and frames that were sent and wait for their `ack`.
 
-    Only those with an id are acknowledged; the others are forgotten once they are sent. `limit`
-    bounds both kinds together.
+    `limit` bounds both kinds together, `policy` says what happens beyond. A frame with an id has
+    a sender who relies on it: it is never dropped, so where nothing else can be, the newest frame
+    is refused with QueueFull.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, policy: QueuePolicy = "raise") -> None:
         self._limit = limit
-        self._queued: list[Message] = []
-        self._unacknowledged: dict[Id, Message] = {}
+        self._policy = policy
+        self._queued: deque[Outgoing] = deque()
+        self._unacknowledged: dict[Id, Outgoing] = {}
+        # Sent behind an `auth` that was not answered yet; bounded, since they are gone in any case.
+        self._unconfirmed: deque[Outgoing] | None = None
         self._waiting: set[Id] = set()
         # (deadline, order of arrival, id); what is no longer waiting is skipped when it comes up.
         self._deadlines: list[tuple[float, int, Id]] = []
         self._order = count()
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._queued) + len(self._unacknowledged)
+
+    @property
+    def queued(self) -> int:
+        """Frames that wait to be sent, or to be sent again."""
+        return len(self._queued)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Frames that were sent on this connection and wait for their `ack`."""
+        return len(self._unacknowledged)
+
+    @property
+    def is_roomy(self) -> bool:
+        """Whether everything has gone out, and at most half of the limit waits for an `ack`."""
+        return not self._queued and len(self._unacknowledged) <= self._limit // 2
 
     @property
     def deadline(self) -> float | None:
@@ -35,34 +67,56 @@ class Outbox:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def add(self, message: Message, *, sent: bool, deadline: float | None = None) -> None:
-        """Keep what is still needed of `message`. Raises QueueFull, and keeps nothing then."""
-        if sent and message.id is None:
+    def add(self, frame: Outgoing, deadline: float | None = None) -> None:
+        """Queue a frame. Raises QueueFull, and keeps nothing then."""
+        if len(self) >= self._limit and not self._make_room(frame):
             return
-        if len(self) >= self._limit:
-            raise QueueFull(f"expected at most {self._limit} messages to wait, came one more")
-        if sent and message.id is not None:
-            self._unacknowledged[message.id] = message
-        else:
-            self._queued.append(message)
-        if message.id is not None and deadline is not None:
-            self._waiting.add(message.id)
-            heapq.heappush(self._deadlines, (deadline, next(self._order), message.id))
+        self._queued.append(frame)
+        if frame.id is not None and deadline is not None:
+            self._waiting.add(frame.id)
+            heapq.heappush(self._deadlines, (deadline, next(self._order), frame.id))
 
-    def flush(self) -> list[Message]:
-        """Return all to send on a new connection: the unacknowledged first, then the queued."""
-        messages = [*self._unacknowledged.values(), *self._queued]
-        self._queued = []
-        self._unacknowledged = {m.id: m for m in messages if m.id is not None}
-        return messages
+    def take(self) -> Outgoing | None:
+        """Return the next frame to send, which counts as sent."""
+        if not self._queued:
+            return None
+        frame = self._queued.popleft()
+        self.note_sent(frame)
+        return frame
+
+    def note_sent(self, frame: Outgoing) -> None:
+        """Keep what may be needed of a frame that was sent."""
+        if frame.id is not None:
+            self._unacknowledged[frame.id] = frame
+        elif self._unconfirmed is not None:
+            self._unconfirmed.append(frame)
+
+    def restart(self, *, confirm: bool) -> None:
+        """Begin a new connection: the unacknowledged come first.
+
+        `confirm` keeps frames without an id until `confirmed`, in case of `refused`.
+        """
+        self._queued.extendleft(reversed(self._unacknowledged.values()))
+        self._unacknowledged.clear()
+        self._unconfirmed = deque(maxlen=self._limit) if confirm else None
+
+    def confirmed(self) -> None:
+        """Take note that the server let us in: what was sent has arrived."""
+        self._unconfirmed = None
+
+    def refused(self) -> None:
+        """Queue again what the server did not act upon, because it refused the token before it."""
+        if self._unconfirmed is not None:
+            self._queued.extendleft(reversed(self._unconfirmed))
+            self._unconfirmed = None
 
     def remove(self, message_id: Id) -> bool:
-        """Forget a message, sent or not; return whether it was there."""
+        """Forget a frame, sent or not; return whether it was there."""
         self._waiting.discard(message_id)
         if self._unacknowledged.pop(message_id, None) is not None:
             return True
         before = len(self._queued)
-        self._queued = [message for message in self._queued if message.id != message_id]
+        self._queued = deque(frame for frame in self._queued if frame.id != message_id)
         return len(self._queued) < before
 
     def expired(self, now: float) -> list[Id]:
@@ -76,14 +130,29 @@ class Outbox:
 
     def drop_requests(self) -> list[Id]:
         """Forget what has an id; return the ids. Nobody will answer any more."""
-        queued = [message.id for message in self._queued if message.id is not None]
+        queued = [frame.id for frame in self._queued if frame.id is not None]
         ids = [*self._unacknowledged, *queued]
-        for message_id in ids:
-            self.remove(message_id)
+        self._unacknowledged.clear()
+        self._waiting.clear()
+        self._queued = deque(frame for frame in self._queued if frame.id is None)
         return ids
 
     def clear(self) -> list[Id]:
         """Forget everything; return the ids of the requests."""
         ids = self.drop_requests()
         self._queued.clear()
+        self._unconfirmed = None
         return ids
+
+    def _make_room(self, newest: Outgoing) -> bool:
+        """Drop as the policy says; return whether `newest` may come in. Raises QueueFull."""
+        if self._policy == "drop-newest" and newest.id is None:
+            self.dropped += 1
+            return False
+        if self._policy == "drop-oldest":
+            for place, frame in enumerate(self._queued):
+                if frame.id is None:
+                    del self._queued[place]
+                    self.dropped += 1
+                    return True
+        raise QueueFull(f"expected at most {self._limit} messages to wait, came one more")

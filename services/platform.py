@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .errors import ConfigurationError
 
 Callback = Callable[[], None]
 Cancel = Callable[[], None]
 """Undoes what returned it. Calling it twice does nothing more."""
+
+Frame = str | bytes
+"""A text frame, or a binary one."""
+
+
+class StreamEvent(NamedTuple):
+    """A server-sent event. `last_event_id` is "" until its stream carried an id."""
+
+    event: str
+    data: str
+    last_event_id: str
 
 
 class SocketListener(Protocol):
@@ -22,8 +33,8 @@ class SocketListener(Protocol):
     def opened(self) -> None:
         """Hear that the handshake succeeded."""
 
-    def received(self, frame: str | bytes) -> None:
-        """Take a text frame, or a binary one."""
+    def received(self, frames: Sequence[Frame]) -> None:
+        """Take the frames that have come, oldest first: one when idle, many under load."""
 
     def closed(self, code: int, reason: str) -> None:
         """Hear that the socket is closed, or never opened (then `code` is 1006)."""
@@ -32,8 +43,12 @@ class SocketListener(Protocol):
 class Socket(Protocol):
     """One WebSocket."""
 
-    def send(self, text: str) -> None:
-        """Hand a text frame to the browser. Does nothing on a socket that is closing."""
+    @property
+    def buffered(self) -> int:
+        """Bytes that were handed over and have not gone to the network yet."""
+
+    def send(self, frame: Frame) -> None:
+        """Hand a frame to the browser. Does nothing on a socket that is closing."""
 
     def close(self, code: int, reason: str) -> None:
         """Close, and hear nothing more of it. `code` is 1000 or 3000–4999."""
@@ -51,8 +66,14 @@ class EventStreamListener(Protocol):
     def alive(self) -> None:
         """Hear that bytes came, if only a comment. May be told once for many chunks."""
 
-    def received(self, event: str, data: str, last_event_id: str) -> None:
-        """Take an event. `last_event_id` is "" until this stream carried an id."""
+    def received(self, events: Sequence[StreamEvent]) -> None:
+        """Take the events that have come, oldest first: one when idle, many under load."""
+
+    def positioned(self, last_event_id: str) -> None:
+        """Hear of an id that came without an event."""
+
+    def retry_in(self, delay: float) -> None:
+        """Hear how long the server wants a client to wait before it reconnects, in seconds."""
 
     def closed(self, status: int | None, reason: str, retry_after: float | None) -> None:
         """Hear that the stream ended or was refused.
@@ -60,6 +81,28 @@ class EventStreamListener(Protocol):
         `status` is that of a refusal and None for a network error or the end of the stream;
         `retry_after` the seconds of its Retry-After header.
         """
+
+
+class Watcher(Protocol):
+    """Hears of the network, and of how the page stands with the person before it."""
+
+    def online(self) -> None:
+        """Hear that there is a network."""
+
+    def offline(self) -> None:
+        """Hear that there is none."""
+
+    def visible(self) -> None:
+        """Hear that the page came into view."""
+
+    def hidden(self) -> None:
+        """Hear that it went out of view."""
+
+    def left(self, kept: bool) -> None:
+        """Hear that the page is left for another; `kept` in the back/forward cache, or not."""
+
+    def returned(self) -> None:
+        """Hear that it came back from the back/forward cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +168,18 @@ class Platform(Protocol):
         Raises ConnectionFailed when there is no answer, RequestTimeout when none in time.
         """
 
-    def on_online(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the browser finds a network."""
+    @property
+    def is_visible(self) -> bool:
+        """Whether the page is in view; in a worker, always."""
 
-    def on_offline(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the browser loses its network."""
+    def watch(self, watcher: Watcher) -> Cancel:
+        """Tell `watcher` of every change from now on."""
 
-    def on_visible(self, callback: Callback) -> Cancel:
-        """Call `callback` whenever the page comes into view."""
+    def stored(self, key: str) -> str | None:
+        """Return what this tab keeps under `key` across reloads; None if nothing, or no storage."""
+
+    def store(self, key: str, value: str) -> None:
+        """Keep `value` under `key` for this tab. Does nothing where storage is denied or full."""
 
     def report(self, error: BaseException) -> None:
         """Show an exception nobody caught, with its traceback, in the console."""

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from . import options
-from .actions import AskToken, Close, DeliverEvent, Emit, OpenStream, SSEAction
+from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
 from .backoff import Backoff
-from .describe import describe
+from .connection_stats import ConnectionStats
 from .driver import Driver
 from .emitter import Emitter, Handler, Unsubscribe
-from .errors import ConfigurationError, RealtimeError
-from .platform import Cancel, Platform, default_platform
+from .errors import RealtimeError
+from .platform import Cancel, Platform, StreamEvent, default_platform
+from .position import StoredPosition
 from .sse_protocol import SSEProtocol, State
 from .tasks import Tasks
 from .tokens import Token, TokenSource
+from .urls import Url, UrlSource
 
 
 class SSEClient:
     """Named events from one URL, for as long as the application wants them.
 
-    `url` may be relative to the page; `with_credentials` sends cookies to other origins too.
-    `token` is text or a provider (see ``tokens``) for an Authorization header. Times are in
-    seconds: `reconnect_interval` and `reconnect_interval_max` bound the backoff, and a stream on
-    which nothing came for `stall_timeout`, not even a comment, is opened again.
+    `url` may be relative to the page, and is text or a provider (see ``urls``);
+    `with_credentials` sends cookies to other origins too. `token` is text or a provider (see
+    ``tokens``) for an Authorization header. Times are in seconds: `reconnect_interval` and
+    `reconnect_interval_max` bound the backoff, and a stream on which nothing came for
+    `stall_timeout`, not even a comment, is opened again. `resume_after_reload` keeps the last id
+    in the tab's session storage.
 
     Besides the server's events, handlers may ask for the lifecycle: `connected` {},
     `disconnected` {reason}, `error` {error, status}, `reset` {reason}: events were missed, load
@@ -35,31 +40,35 @@ class SSEClient:
 
     def __init__(
         self,
-        url: str,
+        url: Url,
         *,
         with_credentials: bool = True,
         token: Token = None,
         reconnect_interval: float = 1,
         reconnect_interval_max: float = 30,
         stall_timeout: float = 45,
+        resume_after_reload: bool = True,
         platform: Platform | None = None,
     ) -> None:
-        if not isinstance(url, str):
-            raise ConfigurationError(f"url: expected text, came {describe(url)}")
         base, cap = options.interval_range(reconnect_interval, reconnect_interval_max)
         stall_timeout = options.seconds("stall_timeout", stall_timeout)
         self._platform = platform or default_platform()
-        self._url = self._platform.resolve(url)
+        self._url = UrlSource(url, self._platform)
         self._with_credentials = with_credentials
         self._tokens = TokenSource(token)
         self._protocol = SSEProtocol(
             Backoff(base, cap, self._platform.random),
             stall_timeout=stall_timeout,
-            authenticates=bool(self._tokens),
+            asks=bool(self._tokens) or bool(self._url),
         )
-        self._driver: Driver[SSEAction] = Driver(self._platform, self._protocol, self._perform)
+        self._driver: Driver[SSEAction] = Driver(
+            self._platform, self._protocol, self._perform, self._settled
+        )
         self._emitter = Emitter(self._platform.report)
         self._tasks = Tasks(self._platform.report)
+        self._position: StoredPosition | None = None
+        if resume_after_reload:
+            self._position = StoredPosition(self._platform)
         self._link: _Link | None = None
 
     @property
@@ -82,17 +91,39 @@ class SSEClient:
         """Reconnections counted since the last healthy stream."""
         return self._protocol.attempts
 
+    @property
+    def last_close(self) -> tuple[int | None, str] | None:
+        """HTTP status (None where there was none) and reason of the last loss or refusal."""
+        return self._protocol.last_close
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """The connection at this moment, in numbers."""
+        protocol = self._protocol
+        return ConnectionStats(
+            protocol.state, protocol.attempts, protocol.last_close, protocol.received_count
+        )
+
     def connect(self) -> None:
         """Open the stream, now or with the next of the attempts; `connected` tells when.
 
         Does nothing when it is open, or being opened.
         """
+        self._restore_position()
         self._driver.run(self._protocol.connect(self._platform.now()))
 
     def disconnect(self) -> None:
         """Close the stream and cancel async handlers that still run. Handlers stay registered."""
         self._emitter.cancel()
         self._driver.run(self._protocol.disconnect(self._platform.now()))
+
+    def pause(self, reason: str = "paused") -> None:
+        """Drop the stream, as if there were no network, until `unpause`; then it resumes."""
+        self._driver.run(self._protocol.pause(self._platform.now(), reason))
+
+    def unpause(self) -> None:
+        """Open a stream again, unless the client was closed."""
+        self._driver.run(self._protocol.unpause(self._platform.now()))
 
     def on(self, event: str, handler: Handler) -> Unsubscribe:
         """Call `handler`, plain or async, with the data of every such event.
@@ -102,15 +133,26 @@ class SSEClient:
         """
         return self._emitter.on(event, handler)
 
+    def _restore_position(self) -> None:
+        # Before the first attempt, or as soon as its provider has said where it leads.
+        if self._position is not None and not self._position.is_loaded and self._url.current:
+            stored = self._position.load(self._url.current)
+            self._protocol.last_event_id = str(stored or "")
+
+    def _settled(self) -> None:
+        if self._position is not None:
+            self._position.keep(self._protocol.last_event_id)
+
     def _perform(self, action: SSEAction) -> None:
         match action:
-            case DeliverEvent(event, data):
-                self._emitter.emit(event, data)
+            case DeliverEvents(events):
+                for event, data in events:
+                    self._emitter.emit(event, data)
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)
-            case AskToken():
+            case AskProviders():
                 self._link = _Link(self)
-                self._link.asking = self._tasks.spawn(self._ask_token(self._link))
+                self._link.asking = self._tasks.spawn(self._ask(self._link))
             case OpenStream(last_event_id, token):
                 self._link = _Link(self)
                 self._link.open(last_event_id, token)
@@ -118,21 +160,23 @@ class SSEClient:
                 if self._link is not None:
                     self._link.close()
 
-    async def _ask_token(self, link: _Link) -> None:
+    async def _ask(self, link: _Link) -> None:
         try:
+            await self._url.ask()
+            self._restore_position()
             token = await self._tokens.get()
         except RealtimeError as error:
             if link is self._link:
                 now = self._platform.now()
-                self._driver.run(self._protocol.token_failed(now, error))
+                self._driver.run(self._protocol.provider_failed(now, error))
         else:
             if link is self._link:
                 now = self._platform.now()
-                self._driver.run(self._protocol.token_received(now, token))
+                self._driver.run(self._protocol.provided(now, token))
 
 
 class _Link:
-    """One attempt: its token being asked for, or its stream. Once replaced it is deaf."""
+    """One attempt: its providers being asked, or its stream. Once replaced it is deaf."""
 
     def __init__(self, client: SSEClient) -> None:
         self._client = client
@@ -143,7 +187,7 @@ class _Link:
         client = self._client
         try:
             self._cancel = client._platform.open_event_stream(
-                client._url,
+                client._url.current,
                 self,
                 with_credentials=client._with_credentials,
                 last_event_id=last_event_id,
@@ -169,11 +213,20 @@ class _Link:
         if client._link is self:
             client._driver.run(client._protocol.alive(client._platform.now()))
 
-    def received(self, event: str, data: str, last_event_id: str) -> None:
+    def received(self, events: Sequence[StreamEvent]) -> None:
         client = self._client
         if client._link is self:
-            now = client._platform.now()
-            client._driver.run(client._protocol.received(now, event, data, last_event_id))
+            client._driver.run(client._protocol.received(client._platform.now(), events))
+
+    def positioned(self, last_event_id: str) -> None:
+        client = self._client
+        if client._link is self:
+            client._driver.run(client._protocol.positioned(client._platform.now(), last_event_id))
+
+    def retry_in(self, delay: float) -> None:
+        client = self._client
+        if client._link is self:
+            client._driver.run(client._protocol.retry_in(client._platform.now(), delay))
 
     def closed(self, status: int | None, reason: str, retry_after: float | None) -> None:
         client = self._client

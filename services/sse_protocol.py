@@ -6,11 +6,14 @@ Events go in as methods with the time in seconds and come out as actions, as in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, StrEnum
 
-from .actions import AskToken, Close, DeliverEvent, Emit, OpenStream, SSEAction
+from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
 from .backoff import Backoff
+from .circumstances import Circumstances
 from .errors import InvalidTransition, RealtimeError
+from .platform import StreamEvent
 from .strict_json import loads
 
 NO_CONTENT = 204
@@ -19,12 +22,13 @@ TRANSIENT = frozenset({401, 408, 429})
 """Refusals among the 4xx that another attempt may mend."""
 
 LIFECYCLE = frozenset({"connected", "disconnected", "error", "reconnect-failed"})
+NOT_APPLICATION = LIFECYCLE | {"reset"}
 
 Actions = list[SSEAction]
 
 
 class State(StrEnum):
-    """Where a stream stands. `waiting` is for the next attempt or for a network."""
+    """Where a stream stands. `waiting` is for the next attempt, a network or `unpause`."""
 
     CLOSED = "closed"
     AUTHORIZING = "authorizing"
@@ -45,19 +49,23 @@ class SSEProtocol:
     """The state machine of one client. An event its state cannot have is an InvalidTransition.
 
     Without a byte for `stall_timeout` seconds, comments included, a stream counts as dead; an
-    attempt has as long to open. `authenticates` says whether there is a token to ask for.
+    attempt has as long to open. `asks` says whether there is a URL or a token to ask for.
     """
 
-    def __init__(self, backoff: Backoff, *, stall_timeout: float, authenticates: bool) -> None:
+    def __init__(self, backoff: Backoff, *, stall_timeout: float, asks: bool) -> None:
         self.state = State.CLOSED
         self.last_event_id = ""
+        self.last_close: tuple[int | None, str] | None = None
+        self.received_count = 0
         self._backoff = backoff
         self._stall_timeout = stall_timeout
-        self._authenticates = authenticates
+        self._asks = asks
         self._due: tuple[Due, float] | None = None
         self._alive_at = 0.0
         self._carried_id = False
-        self._online = True
+        self._circumstances = Circumstances()
+        # HTML §9.2.6, of `retry`: "set the event stream's reconnection time to that integer".
+        self._reconnection_time = 0.0
         self._token_refused = False
 
     @property
@@ -76,13 +84,33 @@ class SSEProtocol:
         return self.state not in (State.CLOSED, State.ENDED)
 
     def connect(self, now: float) -> Actions:
-        """Open a stream, unless there is one or one is being opened."""
+        """Open a stream, unless there is one, or one is being opened or comes after `unpause`."""
         if self.state in (State.AUTHORIZING, State.CONNECTING, State.OPEN):
             return []
         if self.state is not State.WAITING:
             self._backoff.reset()
             self._token_refused = False
+        if self._circumstances.paused:
+            self._enter(State.WAITING)
+            return []
         return self._attempt(now)
+
+    def pause(self, now: float, reason: str) -> Actions:
+        """Drop the stream, and open none until `unpause`."""
+        self._circumstances.paused = True
+        if not self.is_active:
+            return []
+        actions: Actions = []
+        if self.state is not State.WAITING:
+            actions.append(Close(1000, reason))
+        actions += self._dropped(now, reason)
+        self._enter(State.WAITING)
+        return actions
+
+    def unpause(self, now: float) -> Actions:
+        """Open a stream again, if that was wanted."""
+        self._circumstances.paused = False
+        return self._wake(now)
 
     def disconnect(self, now: float) -> Actions:
         """Close. The last event id is kept, so that `connect` goes on where this ends."""
@@ -94,16 +122,17 @@ class SSEProtocol:
         self._backoff.reset()
         return actions
 
-    def token_received(self, now: float, token: str | None) -> Actions:
+    def provided(self, now: float, token: str | None) -> Actions:
         """Go on with the attempt; None connects without an Authorization header."""
         del now  # the attempt keeps the deadline it began with
-        self._expect("token_received", State.AUTHORIZING)
+        self._expect("provided", State.AUTHORIZING)
         self.state = State.CONNECTING
         return [OpenStream(self.last_event_id, token)]
 
-    def token_failed(self, now: float, error: RealtimeError) -> Actions:
+    def provider_failed(self, now: float, error: RealtimeError) -> Actions:
         """Count a failed attempt."""
-        self._expect("token_failed", State.AUTHORIZING)
+        self._expect("provider_failed", State.AUTHORIZING)
+        self.last_close = (None, str(error))
         return [_error(str(error), None), *self._retry(now, None)]
 
     def opened(self, now: float, position: str = "") -> Actions:
@@ -116,7 +145,7 @@ class SSEProtocol:
         self.last_event_id = self.last_event_id or position
         self._enter(State.OPEN)
         self._backoff.up(now)
-        self._online = True
+        self._circumstances.online = True
         self._carried_id = False
         self._alive_at = now
         self._due = (Due.STALL, now + self._stall_timeout)
@@ -128,24 +157,39 @@ class SSEProtocol:
         self._alive_at = now
         return []
 
-    def received(self, now: float, event: str, data: str, last_event_id: str) -> Actions:
-        """Take an event; `data` is JSON if it can be."""
+    def received(self, now: float, events: Sequence[StreamEvent]) -> Actions:
+        """Take events, oldest first; their data is JSON where it can be."""
         self._expect("received", State.OPEN)
         self._alive_at = now
-        # HTML §9.2.6: "Set the last event ID string of the event source to the value of the last
-        # event ID buffer." It starts empty with each stream of ours, which means nothing yet.
-        self._carried_id = self._carried_id or last_event_id != ""
-        if self._carried_id:
-            self.last_event_id = last_event_id
-        if event in LIFECYCLE:
-            return [_error(f"event: expected none of the client's own, came {event!r}", None)]
-        payload = _parse(data)
-        if event != "reset":
-            return [DeliverEvent(event, payload)]
-        # What came before the reset is not to be asked for again.
-        self.last_event_id = last_event_id
-        reason = payload.get("reason", "") if isinstance(payload, dict) else ""
-        return [Emit("reset", {"reason": reason})]
+        actions: Actions = []
+        ours: list[tuple[str, object]] = []
+        for event, data, last_event_id in events:
+            self._position(last_event_id)
+            if event not in NOT_APPLICATION:
+                ours.append((event, _parse(data)))
+                self.received_count += 1
+                continue
+            if ours:
+                actions.append(DeliverEvents(ours))
+                ours = []
+            actions.append(self._reset(data, last_event_id) if event == "reset" else _forged(event))
+        if ours:
+            actions.append(DeliverEvents(ours))
+        return actions
+
+    def positioned(self, now: float, last_event_id: str) -> Actions:
+        """Take an id that came without an event."""
+        self._expect("positioned", State.OPEN)
+        self._alive_at = now
+        self._position(last_event_id)
+        return []
+
+    def retry_in(self, now: float, delay: float) -> Actions:
+        """Take the seconds the server wants between a loss and the next attempt."""
+        self._expect("retry_in", State.OPEN)
+        self._alive_at = now
+        self._reconnection_time = delay
+        return []
 
     def closed(
         self, now: float, status: int | None, reason: str, retry_after: float | None = None
@@ -158,9 +202,10 @@ class SSEProtocol:
             told = self._dropped(now, reason)
             self._enter(State.ENDED)
             return told
+        self.last_close = (status, reason)
         actions = self._dropped(now, reason) or [_error(f"connection failed: {reason}", status)]
         if status == UNAUTHORIZED:
-            if not self._authenticates or self._token_refused:
+            if not self._asks or self._token_refused:
                 self._enter(State.ENDED)
                 return actions
             self._token_refused = True
@@ -181,25 +226,33 @@ class SSEProtocol:
             self._due = (Due.STALL, self._alive_at + self._stall_timeout)
             return []
         reason = f"nothing came for {self._stall_timeout:g} s"
+        self.last_close = (None, reason)
         told = self._dropped(now, reason) or [_error(f"connection failed: {reason}", None)]
         return [Close(1000, reason), *told, *self._retry(now, None)]
 
     def online(self, now: float) -> Actions:
         """Use the network that came back."""
-        self._online = True
-        return self.visible(now)
+        self._circumstances.online = True
+        return self._wake(now)
 
     def offline(self, now: float) -> Actions:
         """Stop trying until there is a network. An open stream is left to the watchdog."""
-        del now
-        self._online = False
-        if self.state is State.WAITING:
-            self._due = None
+        self._circumstances.online = False
+        self._postpone(now)
         return []
 
     def visible(self, now: float) -> Actions:
         """Somebody looks: do not keep them waiting."""
-        return self._attempt(now) if self.state is State.WAITING and self._online else []
+        self._circumstances.visible = True
+        return self._wake(now)
+
+    def hidden(self, now: float) -> Actions:
+        """Nobody looks: keep a stream, but take time to reconnect."""
+        self._circumstances.visible = False
+        self._postpone(now)
+        return []
+
+    # How it decides
 
     def _expect(self, event: str, *states: State) -> None:
         if self.state not in states:
@@ -210,16 +263,42 @@ class SSEProtocol:
         self._due = None
 
     def _attempt(self, now: float) -> Actions:
-        self._enter(State.AUTHORIZING if self._authenticates else State.CONNECTING)
+        self._enter(State.AUTHORIZING if self._asks else State.CONNECTING)
         self._alive_at = now
         self._due = (Due.STALL, now + self._stall_timeout)
-        return [AskToken()] if self._authenticates else [OpenStream(self.last_event_id, None)]
+        return [AskProviders()] if self._asks else [OpenStream(self.last_event_id, None)]
 
     def _retry(self, now: float, retry_after: float | None) -> Actions:
         self._enter(State.WAITING)
-        if self._online:
-            self._due = (Due.RETRY, now + self._backoff.next_delay(retry_after or 0.0))
+        if self._circumstances.allow_attempts:
+            wish = max(retry_after or 0.0, self._reconnection_time)
+            pause = self._circumstances.pause(self._backoff.next_delay(wish))
+            self._due = (Due.RETRY, now + pause)
         return []
+
+    def _wake(self, now: float) -> Actions:
+        wants_to = self.state is State.WAITING and self._circumstances.allow_attempts
+        return self._attempt(now) if wants_to else []
+
+    def _postpone(self, now: float) -> None:
+        if self._due is None or self._due[0] is not Due.RETRY:
+            return
+        pause = self._circumstances.pause(self._due[1] - now)
+        self._due = (Due.RETRY, now + pause) if self._circumstances.allow_attempts else None
+
+    def _position(self, last_event_id: str) -> None:
+        # HTML §9.2.6: "Set the last event ID string of the event source to the value of the last
+        # event ID buffer." It starts empty with each stream of ours, which means nothing yet.
+        self._carried_id = self._carried_id or last_event_id != ""
+        if self._carried_id:
+            self.last_event_id = last_event_id
+
+    def _reset(self, data: str, last_event_id: str) -> Emit:
+        # What came before the reset is not to be asked for again.
+        self.last_event_id = last_event_id
+        payload = _parse(data)
+        reason = payload.get("reason", "") if isinstance(payload, dict) else ""
+        return Emit("reset", {"reason": reason})
 
     def _dropped(self, now: float, reason: str) -> Actions:
         """Say `disconnected` if the stream was open. Leaves the state for the caller to set."""
@@ -239,3 +318,7 @@ def _parse(data: str) -> object:
 
 def _error(text: str, status: int | None) -> Emit:
     return Emit("error", {"error": text, "status": status})
+
+
+def _forged(event: str) -> Emit:
+    return _error(f"event: expected none of the client's own, came {event!r}", None)

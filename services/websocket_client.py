@@ -6,31 +6,38 @@ import asyncio
 import itertools
 import os
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from . import options
 from .actions import (
     Answered,
-    AskToken,
+    AskProviders,
     Attempted,
     Close,
     Deliver,
     Emit,
     Finished,
+    Measure,
     OpenSocket,
     Send,
     WebSocketAction,
 )
-from .close_codes import ABNORMAL_CLOSURE
+from .close_codes import ABNORMAL_CLOSURE, NORMAL_CLOSURE
+from .connecting import Connecting
+from .connection_stats import ConnectionStats
 from .describe import describe
 from .driver import Driver
 from .emitter import Emitter, Handler, Unsubscribe
-from .errors import ConfigurationError, InvalidFrame, RealtimeError
+from .errors import Disconnected, InvalidFrame, RealtimeError, RequestRejected
 from .message_stream import MessageStream
 from .messages import Id, Message
-from .platform import Platform, Socket, default_platform
+from .outbox import QueuePolicy
+from .platform import Frame, Platform, Socket, default_platform
+from .position import StoredPosition
 from .tasks import Tasks
 from .tokens import Token, TokenSource
+from .urls import Url, UrlSource
 from .websocket_options import WebSocketOptions
 from .websocket_protocol import State, WebSocketProtocol
 
@@ -38,13 +45,18 @@ from .websocket_protocol import State, WebSocketProtocol
 class WebSocketClient:
     """JSON messages over one WebSocket, for as long as the application wants it.
 
-    `url` may be relative to the page. `token` is text or a provider (see ``tokens``); it goes
-    into the first frame, never into the URL. Times are in seconds: `reconnect_interval` and
-    `reconnect_interval_max` bound the backoff, `heartbeat_interval` is between pings (None sends
-    none), `heartbeat_timeout` is for their answers, `connect_timeout` for an attempt with its
-    token. After `max_reconnect_attempts` (None: never) it rests until the network or the page
-    comes back, or somebody calls `connect`. `queue_limit` bounds what waits to be sent or
-    acknowledged, and what waits for a reader of `messages`.
+    `url` may be relative to the page, and is text or a provider (see ``urls``), as is `token`
+    (see ``tokens``): it goes into the first frame, never into the URL. Times are in seconds:
+    `reconnect_interval` and `reconnect_interval_max` bound the backoff, `heartbeat_interval` is
+    between pings (None sends none), `heartbeat_timeout` is for their answers, `connect_timeout`
+    for an attempt with its providers. After `max_reconnect_attempts` (None: never) it rests until
+    the network or the page comes back, or somebody calls `connect`.
+
+    `queue_limit` bounds what waits to be sent or acknowledged, and what waits for a reader of
+    `messages`; `queue_policy` says what becomes of one message more: "raise" QueueFull, or
+    "drop-oldest" or "drop-newest". While the browser holds more than `high_water` bytes that have
+    not left it, messages are queued. `resume_after_reload` keeps the last id in the tab's session
+    storage.
 
     Besides the server's types, handlers may ask for `*` (whole messages) and for the lifecycle:
     `connected` {}, `disconnected` {code, reason}, `error` {error}, `reconnect-failed` {},
@@ -55,7 +67,7 @@ class WebSocketClient:
 
     def __init__(
         self,
-        url: str,
+        url: Url,
         *,
         token: Token = None,
         reconnect_interval: float = 1,
@@ -65,10 +77,11 @@ class WebSocketClient:
         connect_timeout: float = 10,
         max_reconnect_attempts: int | None = 10,
         queue_limit: int = 1000,
+        queue_policy: QueuePolicy = "raise",
+        high_water: int = 1024 * 1024,
+        resume_after_reload: bool = False,
         platform: Platform | None = None,
     ) -> None:
-        if not isinstance(url, str):
-            raise ConfigurationError(f"url: expected text, came {describe(url)}")
         limits = WebSocketOptions(
             reconnect_interval=reconnect_interval,
             reconnect_interval_max=reconnect_interval_max,
@@ -77,27 +90,33 @@ class WebSocketClient:
             connect_timeout=connect_timeout,
             max_reconnect_attempts=max_reconnect_attempts,
             queue_limit=queue_limit,
+            queue_policy=queue_policy,
+            high_water=high_water,
         )
         self._platform = platform or default_platform()
         self._queue_limit = limits.queue_limit
         # Unlike any other client's, since the server applies each id once.
         self._id_prefix = os.urandom(12).hex()
         self._id_numbers = itertools.count(1)
-        self._url = self._platform.resolve(url, websocket=True)
+        self._url = UrlSource(url, self._platform, websocket=True)
         self._tokens = TokenSource(token)
         self._protocol = WebSocketProtocol(
             limits,
-            authenticates=bool(self._tokens),
+            asks=bool(self._tokens) or bool(self._url),
             random=self._platform.random,
             time_ms=self._platform.time_ms,
             new_id=self._new_id,
         )
         self._driver: Driver[WebSocketAction] = Driver(
-            self._platform, self._protocol, self._perform
+            self._platform, self._protocol, self._perform, self._settled
         )
         self._emitter = Emitter(self._platform.report)
         self._tasks = Tasks(self._platform.report)
+        self._position: StoredPosition | None = None
+        if resume_after_reload:
+            self._position = StoredPosition(self._platform)
         self._link: _Link | None = None
+        self._drainers: set[asyncio.Future[None]] = set()
         self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[Id, asyncio.Future[Any]] = {}
         # Weak: a stream that nobody reads any more needs no closing.
@@ -123,15 +142,38 @@ class WebSocketClient:
         """Reconnections counted since the last healthy connection."""
         return self._protocol.attempts
 
-    async def connect(self) -> None:
+    @property
+    def stats(self) -> ConnectionStats:
+        """The connection at this moment, in numbers."""
+        session = self._protocol.session
+        return ConnectionStats(
+            state=self._protocol.state,
+            attempts=self._protocol.attempts,
+            last_close=self._protocol.last_close,
+            received=session.received_count,
+            sent=session.sent_count,
+            queued=session.outbox.queued,
+            unacknowledged=session.outbox.unacknowledged,
+            buffered=self._link.buffered if self._link is not None else 0,
+            dropped=session.outbox.dropped,
+            round_trip=session.round_trip,
+        )
+
+    def connect(self) -> Connecting[WebSocketClient]:
         """Return once connected. Everyone who waits shares one attempt.
 
-        Raises ConnectionFailed or ConnectTimeout when the attempt fails, while further attempts
-        go on in the background, and Disconnected if `disconnect` is called meanwhile.
+        `await` it, or use it as `async with client.connect():`, which disconnects at the end, also
+        where it raises. Raises ConnectionFailed or ConnectTimeout when the attempt fails, while
+        further attempts go on in the background (not so in `async with`), and Disconnected if
+        `disconnect` is called meanwhile.
         """
+        return Connecting(self._connect(), self)
+
+    async def _connect(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
+            self._restore_position()
             self._driver.run(self._protocol.connect(self._platform.now()))
             await waiter
         finally:
@@ -145,13 +187,54 @@ class WebSocketClient:
         self._emitter.cancel()
         self._driver.run(self._protocol.disconnect(self._platform.now()))
 
-    def send(self, type: str, payload: Any) -> None:
+    def send(
+        self, type: str, payload: Any, *, volatile: bool = False, reliable: bool = False
+    ) -> None:
         """Send a message now, or queue it until there is a connection.
 
-        Raises InvalidFrame if `payload` cannot be JSON, QueueFull if too much waits already.
+        One that was handed to a connection which then breaks may be lost, unless it is `reliable`:
+        that one carries an id and is sent again until the server acknowledges it, as a request is;
+        it wants a server that does. A `volatile` one is dropped if it cannot go out now.
+
+        Raises InvalidFrame if `payload` cannot be JSON, QueueFull if too much waits already, and
+        ValueError if it is to be both.
         """
-        message = Message(_checked(type), payload, self._platform.time_ms())
-        self._driver.run(self._protocol.send(message))
+        if volatile and reliable:
+            raise ValueError("send: expected volatile or reliable, came both")
+        message_id = self._new_id() if reliable else None
+        message = Message(_checked(type), payload, self._platform.time_ms(), message_id)
+        send = self._protocol.send_volatile if volatile else self._protocol.send
+        self._driver.run(send(message))
+
+    async def drain(self) -> None:
+        """Wait until a sender may go on.
+
+        That is when nothing is queued, and at most half of `queue_limit` waits for its `ack`.
+        Raises Disconnected if the connection is closed for good meanwhile.
+        """
+        if self._protocol.session.is_drained:
+            return
+        drainer = asyncio.get_running_loop().create_future()
+        self._drainers.add(drainer)
+        try:
+            await drainer
+        finally:
+            self._drainers.discard(drainer)
+
+    def ping(self) -> None:
+        """Measure the round trip now, if connected; `stats` has it when the answer is there."""
+        self._driver.run(self._protocol.ping(self._platform.now()))
+
+    def pause(self, reason: str = "paused") -> None:
+        """Drop the connection, as if there were no network, until `unpause`.
+
+        What waits to be sent is kept, and what is missed meanwhile is resumed.
+        """
+        self._driver.run(self._protocol.pause(self._platform.now(), reason))
+
+    def unpause(self) -> None:
+        """Connect again, unless the client was closed."""
+        self._driver.run(self._protocol.unpause(self._platform.now()))
 
     async def request(self, type: str, payload: Any, timeout: float = 10) -> Any:  # noqa: ASYNC109 - the contract's
         """Send a message that the server acknowledges, as often as it takes; return its result.
@@ -197,24 +280,36 @@ class WebSocketClient:
     def _overflowed(self) -> None:
         self._emitter.emit("error", {"error": "messages(): a slow reader loses the oldest"})
 
+    def _restore_position(self) -> None:
+        # Before the first attempt, or as soon as its provider has said where it leads.
+        if self._position is not None and not self._position.is_loaded and self._url.current:
+            self._protocol.session.history.last = self._position.load(self._url.current)
+
+    def _settled(self) -> None:
+        if self._position is not None:
+            self._position.keep(self._protocol.session.history.last)
+        if self._drainers and self._protocol.session.is_drained:
+            for drainer in tuple(self._drainers):
+                _settle(drainer, None, None)
+
     def _perform(self, action: WebSocketAction) -> None:
         match action:
-            case Deliver(message):
-                self._emitter.emit(message.type, message.payload)
-                self._emitter.emit("*", message.as_dict())
-                for stream in tuple(self._streams):
-                    stream.push(message)
-            case Emit(type_, payload):
-                self._emitter.emit(type_, payload)
+            case Deliver(messages):
+                self._deliver(messages)
             case Send(text):
                 if self._link is not None:
                     self._link.send(text)
-            case AskToken():
+            case Measure():
+                if self._link is not None:
+                    self._link.measure()
+            case Emit(type_, payload):
+                self._emitter.emit(type_, payload)
+            case AskProviders():
                 self._link = _Link(self)
-                self._link.asking = self._tasks.spawn(self._ask_token(self._link))
+                self._link.asking = self._tasks.spawn(self._ask(self._link))
             case OpenSocket():
                 self._link = _Link(self)
-                self._link.open(self._url)
+                self._link.open(self._url.current)
             case Close(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)
@@ -224,26 +319,46 @@ class WebSocketClient:
             case Answered(message_id, result, error):
                 if (answer := self._answers.get(message_id)) is not None:
                     _settle(answer, result, error)
+                elif isinstance(error, RequestRejected):
+                    self._emitter.emit("error", {"error": str(error)})
             case Finished(error):
-                for stream in tuple(self._streams):
-                    stream.finish(error)
-                self._streams.clear()
+                self._finish(error)
 
-    async def _ask_token(self, link: _Link) -> None:
+    def _deliver(self, messages: list[Message]) -> None:
+        emit = self._emitter.emit
+        for message in messages:
+            emit(message.type, message.payload)
+            if self._emitter.has("*"):
+                emit("*", message.as_dict())
+            if self._streams:
+                for stream in tuple(self._streams):
+                    stream.push(message)
+
+    def _finish(self, error: RealtimeError | None) -> None:
+        for stream in tuple(self._streams):
+            stream.finish(error)
+        self._streams.clear()
+        code, reason = self._protocol.last_close or (NORMAL_CLOSURE, "")
+        for drainer in tuple(self._drainers):
+            _settle(drainer, None, error or Disconnected(code, reason))
+
+    async def _ask(self, link: _Link) -> None:
         try:
+            await self._url.ask()
+            self._restore_position()
             token = await self._tokens.get()
         except RealtimeError as error:
             if link is self._link:
                 now = self._platform.now()
-                self._driver.run(self._protocol.token_failed(now, error))
+                self._driver.run(self._protocol.provider_failed(now, error))
         else:
             if link is self._link:
                 now = self._platform.now()
-                self._driver.run(self._protocol.token_received(now, token))
+                self._driver.run(self._protocol.provided(now, token))
 
 
 class _Link:
-    """One attempt: its token being asked for, or its socket. Once replaced it is deaf."""
+    """One attempt: its providers being asked, or its socket. Once replaced it is deaf."""
 
     def __init__(self, client: WebSocketClient) -> None:
         self._client = client
@@ -261,6 +376,15 @@ class _Link:
         if self._socket is not None:
             self._socket.send(text)
 
+    @property
+    def buffered(self) -> int:
+        return self._socket.buffered if self._socket is not None else 0
+
+    def measure(self) -> None:
+        client = self._client
+        if client._protocol.state is State.OPEN:
+            client._driver.run(client._protocol.buffered(client._platform.now(), self.buffered))
+
     def close(self, code: int, reason: str) -> None:
         self._client._link = None
         if self.asking is not None:
@@ -273,10 +397,10 @@ class _Link:
         if client._link is self:
             client._driver.run(client._protocol.opened(client._platform.now()))
 
-    def received(self, frame: str | bytes) -> None:
+    def received(self, frames: Sequence[Frame]) -> None:
         client = self._client
         if client._link is self:
-            client._driver.run(client._protocol.received(client._platform.now(), frame))
+            client._driver.run(client._protocol.received(client._platform.now(), frames))
 
     def closed(self, code: int, reason: str) -> None:
         client = self._client

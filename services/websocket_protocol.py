@@ -13,11 +13,21 @@ carry out in order. `deadline` says when `timer` wants to be called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, StrEnum
 
-from .actions import Answered, AskToken, Attempted, Close, Emit, Finished, OpenSocket
+from .actions import (
+    Answered,
+    AskProviders,
+    Attempted,
+    Close,
+    Emit,
+    Finished,
+    Measure,
+    OpenSocket,
+)
 from .backoff import Backoff
+from .circumstances import Circumstances
 from .close_codes import HEARTBEAT_TIMEOUT, NORMAL_CLOSURE, UNAUTHORIZED, is_final
 from .errors import (
     ConnectionFailed,
@@ -28,15 +38,19 @@ from .errors import (
     RequestTimeout,
 )
 from .messages import Id, Message
+from .platform import Frame
 from .websocket_options import WebSocketOptions
 from .websocket_session import Actions, Session
 
 LATE = 2.0
 """Seconds after which a timer was not merely delayed: the machine slept or the page was frozen."""
 
+DRAIN_INTERVAL = 0.05
+"""Seconds between looks at a socket that held too much. A browser has no event for it."""
+
 
 class State(StrEnum):
-    """Where a connection stands; `waiting` is for the next attempt or for a network."""
+    """Where a connection stands; `waiting` is for the next attempt, a network or `unpause`."""
 
     CLOSED = "closed"
     AUTHORIZING = "authorizing"
@@ -54,20 +68,22 @@ class Due(Enum):
     RETRY = "retry"
     PING = "ping"
     PONG = "pong"
+    DRAIN = "drain"
 
 
 class WebSocketProtocol:
     """The state machine of one client. An event its state cannot have is an InvalidTransition.
 
-    `authenticates` says whether there is a token to ask for. `random` returns a number in [0, 1),
-    `time_ms` the wall clock for the timestamps of frames, `new_id` an id nobody else uses.
+    `asks` says whether there is a URL or a token to ask for at each attempt. `random` returns a
+    number in [0, 1), `time_ms` the wall clock for the timestamps of frames, `new_id` an id nobody
+    else uses.
     """
 
     def __init__(
         self,
         options: WebSocketOptions,
         *,
-        authenticates: bool = False,
+        asks: bool = False,
         random: Callable[[], float],
         time_ms: Callable[[], int],
         new_id: Callable[[], str],
@@ -75,12 +91,11 @@ class WebSocketProtocol:
         self.state = State.CLOSED
         self.last_close: tuple[int, str] | None = None
         self._options = options
-        self._authenticates = authenticates
-        self._session = Session(options.queue_limit, time_ms, new_id)
+        self._asks = asks
+        self.session = Session(options, time_ms, new_id)
         self._backoff = Backoff(options.reconnect_interval, options.reconnect_interval_max, random)
         self._deadlines: dict[Due, float] = {}
-        # Until an event says otherwise: a browser that has only the loopback says it is offline.
-        self._online = True
+        self._circumstances = Circumstances()
         self._token: str | None = None
         self._token_refused = False
         self._second_chance = True
@@ -89,7 +104,7 @@ class WebSocketProtocol:
     def deadline(self) -> float | None:
         """When `timer` wants to be called, or None."""
         times = list(self._deadlines.values())
-        if (request := self._session.outbox.deadline) is not None:
+        if (request := self.session.outbox.deadline) is not None:
             times.append(request)
         return min(times, default=None)
 
@@ -106,7 +121,7 @@ class WebSocketProtocol:
     # What the application asks for
 
     def connect(self, now: float) -> Actions:
-        """Connect at once, or join the attempt that is under way."""
+        """Connect at once, or join the attempt that is under way or comes after `unpause`."""
         if self.state is State.OPEN:
             return [Attempted(None)]
         if self.state in (State.AUTHORIZING, State.CONNECTING):
@@ -114,6 +129,9 @@ class WebSocketProtocol:
         if self.state is not State.WAITING:
             self._backoff.reset()
             self._token_refused = False
+        if self._circumstances.paused:
+            self._enter(State.WAITING)
+            return []
         return self._attempt(now)
 
     def disconnect(self, now: float) -> Actions:
@@ -127,7 +145,7 @@ class WebSocketProtocol:
         self._enter(State.CLOSED)
         self._backoff.reset()
         error = Disconnected(code, reason)
-        failed = self._session.close(error, forget=True)
+        failed = self.session.close(error, forget=True)
         return [*actions, Attempted(error), *failed, Finished(None)]
 
     def send(self, message: Message, deadline: float | None = None) -> Actions:
@@ -135,25 +153,54 @@ class WebSocketProtocol:
 
         Raises InvalidFrame or QueueFull, and changes nothing then.
         """
-        return self._session.send(message, deadline, is_open=self.state is State.OPEN)
+        return self.session.send(message, deadline, is_open=self.state is State.OPEN)
+
+    def send_volatile(self, message: Message) -> Actions:
+        """Send now or never. Raises InvalidFrame."""
+        return self.session.send_volatile(message, is_open=self.state is State.OPEN)
+
+    def ping(self, now: float) -> Actions:
+        """Measure the round trip, if connected; an answer that does not come ends the connection.
+
+        Does nothing while a ping is under way.
+        """
+        return self._ping(now) if self.state is State.OPEN else []
+
+    def pause(self, now: float, reason: str) -> Actions:
+        """Drop the connection, and make none until `unpause`; what waits to be sent is kept."""
+        self._circumstances.paused = True
+        if self.state not in (State.WAITING, State.AUTHORIZING, State.CONNECTING, State.OPEN):
+            return []
+        actions: Actions = []
+        if self.state is not State.WAITING:
+            actions.append(Close(NORMAL_CLOSURE, reason))
+        if self.state is State.OPEN:
+            actions += self._lost(now, NORMAL_CLOSURE, reason)
+        self._enter(State.WAITING)
+        return actions
+
+    def unpause(self, now: float) -> Actions:
+        """Connect again, if that was wanted."""
+        self._circumstances.paused = False
+        return self._wake(now)
 
     def withdraw(self, message_id: Id) -> None:
         """Do not send it again: nobody waits for the answer any more."""
-        self._session.outbox.remove(message_id)
+        self.session.outbox.remove(message_id)
 
     # What the shell reports
 
-    def token_received(self, now: float, token: str | None) -> Actions:
+    def provided(self, now: float, token: str | None) -> Actions:
         """Go on with the attempt; None connects without `auth`."""
         del now  # the attempt keeps the deadline it began with
-        self._expect("token_received", State.AUTHORIZING)
+        self._expect("provided", State.AUTHORIZING)
         self._token = token
         self.state = State.CONNECTING
         return [OpenSocket()]
 
-    def token_failed(self, now: float, error: RealtimeError) -> Actions:
+    def provider_failed(self, now: float, error: RealtimeError) -> Actions:
         """Count a failed attempt."""
-        self._expect("token_failed", State.AUTHORIZING)
+        self._expect("provider_failed", State.AUTHORIZING)
         return self._attempt_failed(now, error)
 
     def opened(self, now: float) -> Actions:
@@ -161,22 +208,30 @@ class WebSocketProtocol:
         self._expect("opened", State.CONNECTING)
         self._enter(State.OPEN)
         self._backoff.up(now)
-        self._online = True
+        self._circumstances.online = True
         self._second_chance = True
         if self._options.heartbeat_interval is not None:
             self._deadlines[Due.PING] = now + self._options.heartbeat_interval
-        greeting = self._session.greeting(self._token)
+        greeting = self.session.greeting(self._token)
         self._token = None
         return [*greeting, Emit("connected", {}), Attempted(None)]
 
-    def received(self, now: float, frame: str | bytes) -> Actions:
-        """Take a frame, whatever it holds."""
-        del now  # the next ping keeps its time
+    def received(self, now: float, frames: Sequence[Frame]) -> Actions:
+        """Take frames, whatever they hold, oldest first."""
         self._expect("received", State.OPEN)
         # Any frame is a sign of life, also one that nobody understands.
         self._deadlines.pop(Due.PONG, None)
         self._second_chance = True
-        return self._session.received(frame)
+        return self.session.received(now, frames)
+
+    def buffered(self, now: float, amount: int) -> Actions:
+        """Hand over more if the socket, which holds `amount` bytes, has room; else look later."""
+        self._expect("buffered", State.OPEN)
+        actions = self.session.buffered(amount)
+        self._deadlines.pop(Due.DRAIN, None)
+        if self.session.is_congested:
+            self._deadlines[Due.DRAIN] = now + DRAIN_INTERVAL
+        return actions
 
     def closed(self, now: float, code: int, reason: str) -> Actions:
         """Decide what becomes of a connection that the other side or the network ended."""
@@ -187,14 +242,16 @@ class WebSocketProtocol:
         else:
             self.last_close = (code, reason)
             actions = [_error(error)]
-        if code == UNAUTHORIZED and self._authenticates and not self._token_refused:
-            self._token_refused = True
-            return actions + self._attempt(now)
+        if code == UNAUTHORIZED:
+            self.session.outbox.refused()
+            if self._asks and not self._token_refused:
+                self._token_refused = True
+                return actions + self._attempt(now)
         if not is_final(code):
             return [*actions, Attempted(error), *self._retry(now)]
         self._enter(State.CLOSED if code == NORMAL_CLOSURE else State.REFUSED)
         ended = Disconnected(code, reason)
-        failed = self._session.close(ended, forget=False)
+        failed = self.session.close(ended, forget=False)
         finished = Finished(ended if self.state is State.REFUSED else None)
         return [*actions, Attempted(error), *failed, finished]
 
@@ -202,7 +259,7 @@ class WebSocketProtocol:
         """Do what is due. `late` is by how much the timer was, by the worse of two clocks."""
         actions: Actions = [
             Answered(message_id, error=RequestTimeout("no answer in time"))
-            for message_id in self._session.outbox.expired(now)
+            for message_id in self.session.outbox.expired(now)
         ]
         for due in Due:  # one may clear another: look again each time
             if self._deadlines.get(due, now + 1) <= now:
@@ -212,19 +269,25 @@ class WebSocketProtocol:
 
     def online(self, now: float) -> Actions:
         """Use the network that came back, or see whether the socket outlived the change."""
-        self._online = True
+        self._circumstances.online = True
         return self._wake(now)
 
     def offline(self, now: float) -> Actions:
         """Stop trying until there is a network. An open socket is left to its heartbeat."""
-        del now
-        self._online = False
-        self._deadlines.pop(Due.RETRY, None)
+        self._circumstances.online = False
+        self._postpone(now)
         return []
 
     def visible(self, now: float) -> Actions:
         """Somebody looks: do not keep them waiting."""
+        self._circumstances.visible = True
         return self._wake(now)
+
+    def hidden(self, now: float) -> Actions:
+        """Nobody looks: keep a connection, but take time to reconnect."""
+        self._circumstances.visible = False
+        self._postpone(now)
+        return []
 
     # How it decides
 
@@ -237,10 +300,10 @@ class WebSocketProtocol:
         self._deadlines.clear()
 
     def _attempt(self, now: float) -> Actions:
-        self._enter(State.AUTHORIZING if self._authenticates else State.CONNECTING)
+        self._enter(State.AUTHORIZING if self._asks else State.CONNECTING)
         self._token = None
         self._deadlines[Due.CONNECT] = now + self._options.connect_timeout
-        return [AskToken() if self._authenticates else OpenSocket()]
+        return [AskProviders() if self._asks else OpenSocket()]
 
     def _attempt_failed(self, now: float, error: RealtimeError) -> Actions:
         return [_error(error), Attempted(error), *self._retry(now)]
@@ -251,9 +314,15 @@ class WebSocketProtocol:
             self._enter(State.FAILED)
             return [Emit("reconnect-failed", {})]
         self._enter(State.WAITING)
-        if self._online:
-            self._deadlines[Due.RETRY] = now + self._backoff.next_delay()
+        if self._circumstances.allow_attempts:
+            pause = self._circumstances.pause(self._backoff.next_delay())
+            self._deadlines[Due.RETRY] = now + pause
         return []
+
+    def _postpone(self, now: float) -> None:
+        at = self._deadlines.pop(Due.RETRY, None)
+        if at is not None and self._circumstances.allow_attempts:
+            self._deadlines[Due.RETRY] = now + self._circumstances.pause(at - now)
 
     def _lost(self, now: float, code: int, reason: str) -> Actions:
         self.last_close = (code, reason)
@@ -266,8 +335,8 @@ class WebSocketProtocol:
             return self._ping(now)
         if self.state is State.FAILED:
             self._backoff.reset()
-        wants_to = self.state in (State.WAITING, State.FAILED) and self._online
-        return self._attempt(now) if wants_to else []
+        wants_to = self.state in (State.WAITING, State.FAILED)
+        return self._attempt(now) if wants_to and self._circumstances.allow_attempts else []
 
     def _on_due(self, due: Due, now: float, late: float) -> Actions:
         if due is Due.RETRY:
@@ -276,6 +345,8 @@ class WebSocketProtocol:
             waited = self._options.connect_timeout
             error = ConnectTimeout(f"connection failed: no answer in {waited:g} s")
             return [Close(NORMAL_CLOSURE, "connect timeout"), *self._attempt_failed(now, error)]
+        if due is Due.DRAIN:
+            return [Measure()]
         if due is Due.PING:
             interval = self._options.heartbeat_interval
             if interval is not None:
@@ -292,7 +363,7 @@ class WebSocketProtocol:
         if self._options.heartbeat_interval is None or Due.PONG in self._deadlines:
             return []
         self._deadlines[Due.PONG] = now + self._options.heartbeat_timeout
-        return self._session.ping()
+        return self.session.ping(now)
 
 
 def _error(error: RealtimeError) -> Emit:

@@ -5,16 +5,20 @@ Part of the WebSocket protocol, and sans-I/O like it. ``docs/protocol.md`` is th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from .actions import Answered, Deliver, Emit, Send, WebSocketAction
+from .actions import Answered, Deliver, Emit, Measure, Send, WebSocketAction
 from .describe import describe
 from .errors import InvalidFrame, RealtimeError, RequestRejected
 from .history import History
 from .messages import Id, Message, as_id, decode
-from .outbox import Outbox
+from .outbox import Outbox, Outgoing
+from .platform import Frame
+from .websocket_options import WebSocketOptions
 
 LIFECYCLE = frozenset({"connected", "disconnected", "error", "reconnect-failed"})
+CONTROL = frozenset({"pong", "auth-ok", "ack", "nack", "reset"})
+NOT_APPLICATION = LIFECYCLE | CONTROL | {"*"}
 
 Actions = list[WebSocketAction]
 
@@ -23,13 +27,30 @@ class Session:
     """The outbox, the history of what was received, and the frames that keep both true."""
 
     def __init__(
-        self, queue_limit: int, time_ms: Callable[[], int], new_id: Callable[[], str]
+        self, options: WebSocketOptions, time_ms: Callable[[], int], new_id: Callable[[], str]
     ) -> None:
-        self.outbox = Outbox(queue_limit)
+        self.outbox = Outbox(options.queue_limit, options.queue_policy)
         self.history = History()
+        self.round_trip: float | None = None
+        self.received_count = 0
+        self.sent_count = 0
         self._time_ms = time_ms
         self._new_id = new_id
         self._resume_id: str | None = None
+        self._pinged_at: float | None = None
+        self._high_water = options.high_water
+        # What may still be handed to the socket before somebody has to look how much it holds.
+        self._room = 0
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the socket holds too much for more to be handed to it."""
+        return self._room <= 0
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether a sender may go on: everything went out, little waits for its `ack`."""
+        return self.outbox.is_roomy
 
     def greeting(self, token: str | None) -> Actions:
         """Return the first frames after open: auth, resume, unacknowledged, queued."""
@@ -39,40 +60,109 @@ class Session:
         # It has an id so that the server may answer where its log stands: a connection lost before
         # its first message can then be resumed too.
         self._resume_id = self._new_id()
+        self._pinged_at = None
         frames.append(self._control("resume", {"after": self.history.last}, self._resume_id))
-        frames += self.outbox.flush()
-        return [Send(frame.encode()) for frame in frames]
+        self.outbox.restart(confirm=token is not None)
+        self._room = self._high_water
+        return [Send(frame.encode()) for frame in frames] + self.pump()
 
-    def ping(self) -> Actions:
+    def ping(self, now: float) -> Actions:
         """Return a ping."""
+        self._pinged_at = now
         return [Send(self._control("ping", {}).encode())]
 
     def send(self, message: Message, deadline: float | None, *, is_open: bool) -> Actions:
         """Send or queue. Raises InvalidFrame or QueueFull, and changes nothing then."""
-        text = message.encode()
-        self.outbox.add(message, sent=is_open, deadline=deadline)
-        return [Send(text)] if is_open else []
+        frame = Outgoing(message.encode(), message.id)
+        if frame.id is None and is_open and self._is_free:
+            return self._at_once(frame)
+        self.outbox.add(frame, deadline)
+        return self.pump() if is_open else []
 
-    def received(self, frame: str | bytes) -> Actions:
-        """Sort a frame: ours to act on, the application's to handle, or nobody's."""
-        try:
-            return self._sort(decode(frame))
-        except InvalidFrame as error:
-            return [Emit("error", {"error": str(error)})]
+    def send_volatile(self, message: Message, *, is_open: bool) -> Actions:
+        """Send now or never. Raises InvalidFrame."""
+        frame = Outgoing(message.encode(), None)
+        if is_open and self._is_free:
+            return self._at_once(frame)
+        self.outbox.dropped += 1
+        return []
+
+    def pump(self) -> Actions:
+        """Hand over what waits, as long as the socket takes it."""
+        actions: Actions = []
+        if self.is_congested:
+            return actions
+        while not self.is_congested and (frame := self.outbox.take()) is not None:
+            actions.append(self._handed_over(frame))
+        return actions + self._measure_if_full()
+
+    def buffered(self, amount: int) -> Actions:
+        """Go on if the socket, which holds `amount` bytes, has room again."""
+        if self.is_congested and amount > self._high_water // 2:
+            return []
+        self._room = self._high_water - amount
+        return self.pump()
+
+    def received(self, now: float, frames: Sequence[Frame]) -> Actions:
+        """Sort frames: ours to act on, the application's to handle, or nobody's."""
+        self.outbox.confirmed()
+        actions: Actions = []
+        messages: list[Message] = []
+        for frame in frames:
+            try:
+                message = decode(frame)
+                if message.type not in NOT_APPLICATION:
+                    if self.history.is_new(message.id):
+                        messages.append(message)
+                    continue
+                others = self._act(now, message)
+            except InvalidFrame as error:
+                others = [Emit("error", {"error": str(error)})]
+            if messages and others:
+                actions.append(Deliver(messages))
+                self.received_count += len(messages)
+                messages = []
+            actions += others
+        if messages:
+            actions.append(Deliver(messages))
+            self.received_count += len(messages)
+        return actions
 
     def close(self, error: RealtimeError, *, forget: bool) -> Actions:
         """Fail the requests; `forget` also what else waits to be sent."""
         ids = self.outbox.clear() if forget else self.outbox.drop_requests()
         return [Answered(message_id, error=error) for message_id in ids]
 
+    @property
+    def _is_free(self) -> bool:
+        return not self.is_congested and not self.outbox.queued
+
+    def _at_once(self, frame: Outgoing) -> Actions:
+        self.outbox.note_sent(frame)
+        return [self._handed_over(frame), *self._measure_if_full()]
+
+    def _handed_over(self, frame: Outgoing) -> Send:
+        # Characters, not bytes: near enough to know when to look.
+        self._room -= len(frame.text)
+        self.sent_count += 1
+        return Send(frame.text)
+
+    def _measure_if_full(self) -> Actions:
+        return [Measure()] if self.is_congested else []
+
     def _control(
         self, type_: str, payload: dict[str, object], message_id: Id | None = None
     ) -> Message:
         return Message(type_, payload, self._time_ms(), message_id)
 
-    def _sort(self, message: Message) -> Actions:
+    def _act(self, now: float, message: Message) -> Actions:
         match message.type:
-            case "pong" | "auth-ok":
+            case "auth-ok":
+                return []
+            case "pong":
+                if self._pinged_at is not None:
+                    self.round_trip = max(0.0, now - self._pinged_at)
+                    self._pinged_at = None
                 return []
             case "ack" | "nack":
                 return self._answered(message)
@@ -84,9 +174,7 @@ class Session:
                 return [Emit("reset", {"reason": payload.get("reason", "")})]
             case "*":
                 raise InvalidFrame("type: expected anything but '*', which means all types")
-            case type_ if type_ in LIFECYCLE:
-                raise InvalidFrame(f"type: expected none of the client's own, came {type_!r}")
-        return [Deliver(message)] if self.history.is_new(message.id) else []
+        raise InvalidFrame(f"type: expected none of the client's own, came {message.type!r}")
 
     def _answered(self, message: Message) -> Actions:
         payload = message.payload if isinstance(message.payload, dict) else {}

@@ -4,6 +4,7 @@ import asyncio
 
 import js
 import pytest
+from pyodide.ffi import to_js
 
 from services.browser import BrowserPlatform
 from services.errors import ConfigurationError, ConnectionFailed, RequestTimeout
@@ -75,7 +76,7 @@ async def test_a_socket_opens_answers_and_closes(platform, until, proxies):
     await until(lambda: "opened" in listener.names())
     socket.send('{"type": "ping", "payload": {}}')
     await until(lambda: "received" in listener.names())
-    assert '"pong"' in listener.heard[1][1]
+    assert '"pong"' in listener.heard[1][1][0]
     socket.close(1000, "done")
     await asyncio.sleep(0.05)
     assert listener.names() == ["opened", "received"]
@@ -127,7 +128,7 @@ async def test_a_stream_opens_and_brings_events(platform, until, proxies):
         timeout=5,
     )
     await until(lambda: "received" in listener.names())
-    event, data, last_event_id = next(h[1:] for h in listener.heard if h[0] == "received")
+    ((event, data, last_event_id),) = next(h[1] for h in listener.heard if h[0] == "received")
     assert event == "activity"
     assert '"Ada"' in data
     assert int(last_event_id) > int(position)
@@ -138,7 +139,7 @@ async def test_a_stream_opens_and_brings_events(platform, until, proxies):
     again = Recorder()
     cancel = open_stream(platform, again, last_event_id=position)
     await until(lambda: "received" in again.names())
-    assert next(h[3] for h in again.heard if h[0] == "received") == last_event_id
+    assert next(h[1][0][2] for h in again.heard if h[0] == "received") == last_event_id
     cancel()
     await proxies.settled()
 
@@ -161,18 +162,39 @@ async def test_fetch_answers_and_fails_in_our_words(platform):
         await platform.fetch("GET", platform.resolve("./api/events"), timeout=0.2)
 
 
-async def test_network_and_visibility_are_heard_until_cancelled(platform, proxies):
-    heard = []
-    cancels = [
-        platform.on_online(lambda: heard.append("online")),
-        platform.on_offline(lambda: heard.append("offline")),
-        platform.on_visible(lambda: heard.append("visible")),
-    ]
+def page_transition(name, *, persisted):
+    options = to_js({"persisted": persisted}, dict_converter=js.Object.fromEntries)
+    js.dispatchEvent(js.PageTransitionEvent.new(name, options))
+
+
+async def test_the_browser_is_watched_until_cancelled(platform, proxies):
+    watcher = Recorder()
+    cancel = platform.watch(watcher)
+    assert platform.is_visible
     for _ in range(2):
         js.dispatchEvent(js.Event.new("online"))
         js.dispatchEvent(js.Event.new("offline"))
         js.document.dispatchEvent(js.Event.new("visibilitychange"))
-        for cancel in cancels:
-            cancel()
-    assert heard == ["online", "offline", "visible"]
+        page_transition("pagehide", persisted=True)
+        page_transition("pageshow", persisted=True)
+        page_transition("pagehide", persisted=False)
+        page_transition("pageshow", persisted=False)
+        cancel()
+    assert watcher.heard == [
+        ("online",),
+        ("offline",),
+        ("visible",),
+        ("left", True),
+        ("returned",),
+        ("left", False),
+    ]
     await proxies.settled()
+
+
+def test_a_tab_keeps_what_it_is_given(platform):
+    assert platform.stored("test") is None
+    platform.store("test", "väl😀ue")
+    assert platform.stored("test") == "väl😀ue"
+    platform.store("test", "x" * 20_000_000)  # past any quota: left as it was
+    assert platform.stored("test") == "väl😀ue"
+    js.sessionStorage.removeItem("test")

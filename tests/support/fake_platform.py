@@ -15,8 +15,11 @@ from services.platform import (
     Callback,
     Cancel,
     EventStreamListener,
+    Frame,
     HTTPAnswer,
     SocketListener,
+    StreamEvent,
+    Watcher,
 )
 
 PAGE = "https://page.example/app/"
@@ -37,11 +40,13 @@ class FakeSocket:
     sent: list[str] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
     gone: bool = False
+    buffered: int = 0
 
     # What the client does
-    def send(self, text: str) -> None:
+    def send(self, frame: Frame) -> None:
         assert not self.gone, "a frame was sent on a socket that is gone"
-        self.sent.append(text)
+        assert isinstance(frame, str)
+        self.sent.append(frame)
 
     def close(self, code: int, reason: str) -> None:
         assert code == 1000 or 3000 <= code <= 4999
@@ -56,8 +61,8 @@ class FakeSocket:
     def deliver(self, type_: str, payload: Any = None, **more: Any) -> None:
         self.deliver_raw(json.dumps({"type": type_, "payload": payload, "timestamp": 1, **more}))
 
-    def deliver_raw(self, frame: str | bytes) -> None:
-        self.listener.received(frame)
+    def deliver_raw(self, *frames: Frame) -> None:
+        self.listener.received(frames)
 
     def drop(self, code: int = 1006, reason: str = "") -> None:
         self.gone = True
@@ -90,7 +95,7 @@ class FakeStream:
         self.listener.alive()
 
     def deliver(self, event: str, data: str, last_event_id: str = "") -> None:
-        self.listener.received(event, data, last_event_id)
+        self.listener.received([StreamEvent(event, data, last_event_id)])
 
     def drop(
         self,
@@ -120,7 +125,9 @@ class FakePlatform:
         self.refuse_sockets = False
         self._random = random.Random(seed)
         self._timers: list[tuple[float, Callback]] = []
-        self._watchers: dict[str, list[Callback]] = {"online": [], "offline": [], "visible": []}
+        self.is_visible = True
+        self.storage: dict[str, str] = {}
+        self._watchers: list[Watcher] = []
 
     # The test's side
 
@@ -146,7 +153,7 @@ class FakePlatform:
 
     @property
     def watchers(self) -> int:
-        return sum(map(len, self._watchers.values()))
+        return len(self._watchers)
 
     def advance(self, seconds: float) -> None:
         """Let time pass; timers fire when they are due."""
@@ -166,10 +173,12 @@ class FakePlatform:
             self.wall_ahead += seconds
         self.advance(0)
 
-    def fire(self, event: str) -> None:
-        """Tell of `online`, `offline` or `visible`."""
-        for callback in tuple(self._watchers[event]):
-            callback()
+    def fire(self, event: str, *details: Any) -> None:
+        """Tell of `online`, `offline`, `visible`, `hidden`, `left` or `returned`."""
+        if event in ("visible", "hidden"):
+            self.is_visible = event == "visible"
+        for watcher in tuple(self._watchers):
+            getattr(watcher, event)(*details)
 
     # The services' side
 
@@ -229,18 +238,15 @@ class FakePlatform:
             raise answer
         return answer
 
-    def on_online(self, callback: Callback) -> Cancel:
-        return self._watch("online", callback)
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
-    def on_offline(self, callback: Callback) -> Cancel:
-        return self._watch("offline", callback)
+    def stored(self, key: str) -> str | None:
+        return self.storage.get(key)
 
-    def on_visible(self, callback: Callback) -> Cancel:
-        return self._watch("visible", callback)
+    def store(self, key: str, value: str) -> None:
+        self.storage[key] = value
 
     def report(self, error: BaseException) -> None:
         self.reported.append(error)
-
-    def _watch(self, event: str, callback: Callback) -> Callable[[], None]:
-        self._watchers[event].append(callback)
-        return lambda: self._watchers[event].remove(callback)

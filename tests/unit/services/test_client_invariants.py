@@ -13,7 +13,7 @@ from services.sse_client import SSEClient
 from services.websocket_client import WebSocketClient
 from tests.support.fake_platform import FakePlatform
 
-NETWORK = ["online", "offline", "visible"]
+NETWORK = ["online", "offline", "visible", "hidden", "returned"]
 SERVER = ["accept", "deliver", "deliver_raw", "drop"]
 STEPS = st.lists(
     st.tuples(

@@ -14,14 +14,8 @@ class Protocol:
         self.deadline = None
         return []
 
-    def online(self, now):
-        return ["online"]
-
-    def offline(self, now):
-        return ["offline"]
-
-    def visible(self, now):
-        return ["visible"]
+    def __getattr__(self, name):
+        return lambda now, *details: [(name, *details)]
 
 
 def test_actions_of_an_action_come_after_those_under_way(platform):
@@ -66,16 +60,39 @@ def test_lateness_is_by_the_worse_of_two_clocks(platform):
     assert protocol.lateness == [500.0, 90.0]
 
 
-def test_the_network_matters_while_the_protocol_is_active(platform):
+def test_the_browser_matters_while_the_protocol_is_active(platform):
     done = []
     protocol = Protocol()
     driver = Driver(platform, protocol, done.append)
     driver.run([])
     driver.run([])
-    assert platform.watchers == 3
-    for event in ("online", "offline", "visible"):
+    assert platform.watchers == 1
+    for event in ("online", "offline", "hidden", "visible", "returned"):
         platform.fire(event)
-    assert done == ["online", "offline", "visible"]
+    platform.fire("left", False)
+    platform.fire("left", True)
+    assert done == [
+        ("online",),
+        ("offline",),
+        ("hidden",),
+        ("visible",),
+        ("unpause",),
+        ("pause", "the page is left"),
+    ]
     protocol.is_active = False
     driver.run([])
     assert platform.watchers == 0
+
+
+def test_a_page_that_nobody_sees_from_the_start(platform):
+    done = []
+    platform.is_visible = False
+    Driver(platform, Protocol(), done.append).run([1])
+    assert done == [1, ("hidden",)]
+
+
+def test_settled_follows_each_run(platform):
+    done = []
+    driver = Driver(platform, Protocol(), done.append, lambda: done.append("settled"))
+    driver.run([1, 2])
+    assert done == [1, 2, "settled"]

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.actions import AskToken, Close, DeliverEvent, Emit, OpenStream
+from services.actions import AskProviders, Close, DeliverEvents, Emit, OpenStream
 from services.backoff import Backoff
 from services.errors import ConnectionFailed, InvalidTransition
+from services.platform import StreamEvent
 from services.sse_protocol import SSEProtocol, State
 
 
-def protocol_of(*, rnd=lambda: 1.0, authenticates=False):
-    return SSEProtocol(Backoff(1, 30, rnd), stall_timeout=45, authenticates=authenticates)
+def protocol_of(*, rnd=lambda: 1.0, asks=False):
+    return SSEProtocol(Backoff(1, 30, rnd), stall_timeout=45, asks=asks)
 
 
 def opened(now=0.0):
@@ -74,31 +75,84 @@ def test_retry_after_is_honoured():
     protocol = protocol_of()
     protocol.connect(0.0)
     protocol.closed(0.0, 503, "busy", 120.0)
-    assert protocol.deadline == 120.0
+    # And the jitter on top, lest all come back in one moment.
+    assert protocol.deadline == 121.0
+
+
+def test_the_servers_reconnection_time_is_honoured():
+    protocol = opened()
+    protocol.retry_in(1.0, 5.0)
+    protocol.closed(10.0, None, "cut")
+    assert protocol.deadline == 16.0
+    protocol.timer(16.0)
+    protocol.closed(16.0, 503, "busy", 7.0)
+    assert protocol.deadline == 16.0 + 7.0 + 2.0
+
+
+def test_an_id_without_an_event_counts():
+    protocol = opened()
+    protocol.positioned(1.0, "7")
+    protocol.closed(2.0, None, "cut")
+    assert protocol.timer(9.0) == [OpenStream("7", None)]
+
+
+def test_a_hidden_page_takes_a_minute_to_reconnect():
+    protocol = opened()
+    protocol.closed(1.0, None, "cut")
+    protocol.hidden(1.5)
+    assert protocol.deadline == 61.5
+    assert protocol.visible(2.0) == [OpenStream("", None)]
+
+
+def test_a_pause_lets_go_and_resumes():
+    protocol = opened()
+    protocol.received(1.0, [StreamEvent("message", "1", "7")])
+    assert protocol.pause(2.0, "why") == [
+        Close(1000, "why"),
+        Emit("disconnected", {"reason": "why"}),
+    ]
+    assert (protocol.state, protocol.deadline) == (State.WAITING, None)
+    assert protocol.online(3.0) == protocol.connect(3.0) == []
+    assert protocol.unpause(4.0) == [OpenStream("7", None)]
+
+
+def test_a_batch_is_delivered_in_order_around_what_is_not_the_applications():
+    protocol = opened()
+    events = [
+        StreamEvent("a", "1", "1"),
+        StreamEvent("b", "2", "2"),
+        StreamEvent("error", "forged", "3"),
+        StreamEvent("a", "3", "4"),
+    ]
+    first, error, second = protocol.received(1.0, events)
+    assert first == DeliverEvents([("a", 1), ("b", 2)])
+    assert error.type == "error"
+    assert second == DeliverEvents([("a", 3)])
+    assert (protocol.last_event_id, protocol.received_count) == ("4", 3)
 
 
 def test_401_asks_for_another_token_once():
-    protocol = protocol_of(authenticates=True)
-    assert protocol.connect(0.0) == [AskToken()]
-    assert protocol.token_received(0.0, "old") == [OpenStream("", "old")]
-    assert protocol.closed(0.0, 401, "")[-1] == AskToken()
-    protocol.token_received(0.0, "new")
+    protocol = protocol_of(asks=True)
+    assert protocol.connect(0.0) == [AskProviders()]
+    assert protocol.provided(0.0, "old") == [OpenStream("", "old")]
+    assert protocol.closed(0.0, 401, "")[-1] == AskProviders()
+    protocol.provided(0.0, "new")
     protocol.closed(0.0, 401, "")
     assert protocol.state is State.ENDED
 
 
 def test_the_last_event_id_outlives_the_stream():
     protocol = opened()
-    protocol.received(1.0, "message", "1", "7")
+    protocol.received(1.0, [StreamEvent("message", "1", "7")])
     protocol.closed(2.0, None, "cut")
     assert protocol.timer(3.0) == [OpenStream("7", None)]
     protocol.opened(3.0)
     # The new stream has carried no id yet.
-    protocol.received(4.0, "message", "1", "")
+    protocol.received(4.0, [StreamEvent("message", "1", "")])
     assert protocol.last_event_id == "7"
-    protocol.received(4.0, "message", "1", "8")
+    protocol.received(4.0, [StreamEvent("message", "1", "8")])
     # HTML §9.2.6: an empty id field resets it.
-    protocol.received(5.0, "message", "1", "")
+    protocol.received(5.0, [StreamEvent("message", "1", "")])
     assert protocol.last_event_id == ""
 
 
@@ -115,21 +169,21 @@ def test_a_stream_lost_before_its_first_event_resumes_from_its_beginning():
 
 def test_reset_starts_again_from_where_the_server_says():
     protocol = opened()
-    protocol.received(1.0, "message", "1", "7")
+    protocol.received(1.0, [StreamEvent("message", "1", "7")])
     protocol.closed(2.0, None, "cut")
     protocol.timer(3.0)
     protocol.opened(3.0)
-    assert protocol.received(4.0, "reset", '{"reason": "too old"}', "") == [
+    assert protocol.received(4.0, [StreamEvent("reset", '{"reason": "too old"}', "")]) == [
         Emit("reset", {"reason": "too old"})
     ]
     assert protocol.last_event_id == ""
-    protocol.received(4.0, "reset", "plain text", "90")
+    protocol.received(4.0, [StreamEvent("reset", "plain text", "90")])
     assert protocol.last_event_id == "90"
 
 
 @pytest.mark.parametrize("event", ["connected", "disconnected", "error", "reconnect-failed"])
 def test_a_server_cannot_forge_lifecycle_events(event):
-    (error,) = opened().received(1.0, event, '{"forged": 1}', "")
+    (error,) = opened().received(1.0, [StreamEvent(event, '{"forged": 1}', "")])
     assert error.type == "error"
     assert "forged" not in str(error)
 
@@ -150,7 +204,9 @@ def test_a_server_cannot_forge_lifecycle_events(event):
     ids=lambda value: repr(value)[:12],
 )
 def test_data_is_json_where_it_is_json(data, value):
-    assert opened().received(1.0, "message", data, "") == [DeliverEvent("message", value)]
+    assert opened().received(1.0, [StreamEvent("message", data, "")]) == [
+        DeliverEvents([("message", value)])
+    ]
 
 
 def test_offline_waits_for_the_network():
@@ -181,6 +237,11 @@ EVENTS = st.sampled_from(
         "online",
         "offline",
         "visible",
+        "hidden",
+        "pause",
+        "unpause",
+        "positioned",
+        "retry_in",
     ]
 )
 
@@ -191,22 +252,27 @@ EVENTS = st.sampled_from(
     st.booleans(),
     st.integers(0, 2**32),
 )
-def test_any_order_of_events_keeps_the_invariants(steps, authenticates, seed):
-    protocol = protocol_of(rnd=random.Random(seed).random, authenticates=authenticates)
-    now, streams, connected = 0.0, 0, False
+def test_any_order_of_events_keeps_the_invariants(steps, asks, seed):
+    protocol = protocol_of(rnd=random.Random(seed).random, asks=asks)
+    now, streams, connected, hidden = 0.0, 0, False, False
     for event, elapsed, choice in steps:
         now += elapsed
         before, attempts = protocol.state, protocol.attempts
         arguments = {
-            "received": ("message", "1", "7"),
+            "received": ([StreamEvent("message", "1", "7"), StreamEvent("reset", "", "")],),
+            "positioned": ("8",),
+            "retry_in": (2.0,),
+            "pause": ("why",),
             "closed": ((None, 200, 204, 401, 404, 500, 503)[choice], "why", 3.0),
         }.get(event, ())
+        if event in ("hidden", "visible"):
+            hidden = event == "hidden"
         try:
             match event:
                 case "token":
-                    actions = protocol.token_received(now, "t")
+                    actions = protocol.provided(now, "t")
                 case "no-token":
-                    actions = protocol.token_failed(now, ConnectionFailed("provider"))
+                    actions = protocol.provider_failed(now, ConnectionFailed("provider"))
                 case _:
                     actions = getattr(protocol, event)(now, *arguments)
         except InvalidTransition:
@@ -232,6 +298,7 @@ def test_any_order_of_events_keeps_the_invariants(steps, authenticates, seed):
         if state in (State.CLOSED, State.ENDED):
             assert protocol.deadline is None
         if state is State.WAITING and before is not State.WAITING and protocol.deadline:
-            assert protocol.deadline - now <= max(3.0, min(30, 2.0**attempts)) + 1e-9
+            wait = 3.0 + min(30, 2.0**attempts)
+            assert protocol.deadline - now <= (60 if hidden else wait) + 1e-9
         if event == "timer" and protocol.deadline is not None:
             assert protocol.deadline > now

@@ -22,8 +22,8 @@ from tests.support.fake_platform import FakePlatform, settle
 pytestmark = pytest.mark.anyio
 
 
-def client_of(platform, **options):
-    client = WebSocketClient("./ws", platform=platform, **options)
+def client_of(platform, url="./ws", **options):
+    client = WebSocketClient(url, platform=platform, **options)
     events = []
     for name in ("connected", "disconnected", "error", "reconnect-failed", "reset"):
         client.on(name, lambda payload, name=name: events.append((name, payload)))

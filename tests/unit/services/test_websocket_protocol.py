@@ -7,18 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.actions import Answered, Attempted, Close, Emit, Finished, OpenSocket, Send
+from services.actions import (
+    Answered,
+    Attempted,
+    Close,
+    Emit,
+    Finished,
+    Measure,
+    OpenSocket,
+    Send,
+)
 from services.errors import ConnectTimeout, InvalidTransition
 from services.messages import Message, decode
 from services.websocket_options import WebSocketOptions
 from services.websocket_protocol import State, WebSocketProtocol
 
 
-def protocol_of(*, rnd=lambda: 1.0, authenticates=False, **options):
+def protocol_of(*, rnd=lambda: 1.0, asks=False, **options):
     numbers = itertools.count()
     return WebSocketProtocol(
         WebSocketOptions(**options),
-        authenticates=authenticates,
+        asks=asks,
         random=rnd,
         time_ms=lambda: 0,
         new_id=lambda: f"id-{next(numbers)}",
@@ -50,9 +59,9 @@ PONG = '{"type": "pong"}'
     ("event", "arguments", "expected"),
     [
         ("opened", (0.0,), "connecting"),
-        ("received", (0.0, "x"), "open"),
+        ("received", (0.0, ["x"]), "open"),
         ("closed", (0.0, 1006, ""), "connecting or open"),
-        ("token_received", (0.0, "t"), "authorizing"),
+        ("provided", (0.0, "t"), "authorizing"),
     ],
 )
 def test_an_event_the_state_cannot_have_says_what_was_expected(event, arguments, expected):
@@ -69,14 +78,14 @@ def test_a_ping_each_interval_while_answers_come():
         assert protocol.deadline == now
         assert sent(protocol.timer(now)) == ["ping"]
         assert protocol.deadline == now + 10
-        protocol.received(now + 0.1, PONG)
+        protocol.received(now + 0.1, [PONG])
     assert protocol.state is State.OPEN
 
 
 def test_any_frame_is_a_sign_of_life():
     protocol = opened()
     protocol.timer(30.0)
-    protocol.received(31.0, "not even JSON")
+    protocol.received(31.0, ["not even JSON"])
     assert protocol.timer(40.0) == []
     assert protocol.deadline == 60.0
 
@@ -219,19 +228,19 @@ def test_codes_that_end_it(code, state):
 
 
 def test_a_token_refused_long_ago_does_not_count():
-    protocol = protocol_of(authenticates=True)
+    protocol = protocol_of(asks=True)
     protocol.connect(0.0)
     for start in (0.0, 100.0):
-        protocol.token_received(start, "t")
+        protocol.provided(start, "t")
         protocol.opened(start)
         protocol.closed(start + 50, 4401, "")
         assert protocol.state is State.AUTHORIZING
 
 
 def test_connect_timeout_covers_the_token():
-    protocol = protocol_of(authenticates=True, connect_timeout=7)
+    protocol = protocol_of(asks=True, connect_timeout=7)
     protocol.connect(0.0)
-    protocol.token_received(6.0, "t")
+    protocol.provided(6.0, "t")
     assert protocol.deadline == 7.0
     close, *_, attempted = protocol.timer(7.0)
     assert isinstance(close, Close)
@@ -239,12 +248,185 @@ def test_connect_timeout_covers_the_token():
 
 
 def test_no_text_form_of_an_action_holds_the_token():
-    protocol = protocol_of(authenticates=True)
+    protocol = protocol_of(asks=True)
     protocol.connect(0.0)
-    protocol.token_received(0.0, "secret")
+    protocol.provided(0.0, "secret")
     actions = protocol.opened(0.0)
     assert "secret" in actions[0].text
     assert "secret" not in repr(actions) + repr(vars(protocol))
+
+
+# Circumstances
+
+
+def waiting(**options):
+    protocol = opened(**options)
+    protocol.closed(1.0, 1006, "")
+    assert protocol.deadline == 2.0
+    return protocol
+
+
+def test_a_hidden_page_takes_a_minute_to_reconnect():
+    protocol = opened()
+    assert protocol.hidden(0.5) == []
+    assert protocol.state is State.OPEN
+    protocol.closed(1.0, 1006, "")
+    assert protocol.deadline == 61.0
+    assert protocol.timer(61.0) == [OpenSocket()]
+    protocol.closed(62.0, 1006, "")
+    assert protocol.deadline == 122.0
+    assert protocol.visible(63.0) == [OpenSocket()]
+
+
+def test_a_page_that_is_hidden_while_it_waits_takes_a_minute_too():
+    protocol = waiting()
+    protocol.hidden(1.5)
+    assert protocol.deadline == 61.5
+    protocol.offline(2.0)
+    assert protocol.deadline is None
+    assert protocol.visible(3.0) == []
+    assert protocol.online(4.0) == [OpenSocket()]
+
+
+def test_connect_does_not_wait_for_somebody_to_look():
+    protocol = protocol_of()
+    protocol.hidden(0.0)
+    assert protocol.connect(0.0) == [OpenSocket()]
+
+
+def test_a_pause_lets_go_and_keeps_what_waits():
+    protocol = opened()
+    protocol.send(Message("request", 1, 0, "1"), deadline=None)
+    close, gone = protocol.pause(1.0, "why")
+    assert close == Close(1000, "why")
+    assert gone == Emit("disconnected", {"code": 1000, "reason": "why"})
+    assert (protocol.state, protocol.deadline) == (State.WAITING, None)
+    assert protocol.online(2.0) == protocol.visible(2.0) == protocol.connect(2.0) == []
+    assert protocol.unpause(3.0) == [OpenSocket()]
+    assert sent(protocol.opened(3.0)) == ["resume", "request"]
+
+
+def test_a_pause_outlasts_disconnect_and_connect():
+    protocol = protocol_of()
+    protocol.pause(0.0, "why")
+    assert protocol.unpause(1.0) == []
+    protocol.pause(2.0, "why")
+    assert protocol.connect(3.0) == []
+    assert protocol.unpause(4.0) == [OpenSocket()]
+
+
+# A socket that holds back
+
+
+def texts(actions):
+    return [decode(action.text).payload for action in actions if isinstance(action, Send)]
+
+
+def test_past_the_high_water_mark_messages_wait():
+    protocol = opened(high_water=100)
+    actions = protocol.send(Message("a", "x" * 100, 0))
+    assert (texts(actions), actions[-1]) == (["x" * 100], Measure())
+    assert texts(protocol.send(Message("a", "second", 0))) == []
+    assert protocol.send_volatile(Message("a", "volatile", 0)) == []
+    assert protocol.buffered(1.0, 140) == []
+    assert protocol.deadline == 1.05
+    assert protocol.timer(1.05) == [Measure()]
+    # More than half of the mark: not yet.
+    assert protocol.buffered(1.05, 51) == []
+    assert protocol.timer(1.1) == [Measure()]
+    assert texts(protocol.buffered(1.1, 50)) == ["second"]
+    assert protocol.timer(1.2) == []
+
+
+def test_what_a_measurement_shows_to_be_gone_makes_room_at_once():
+    protocol = opened(high_water=100)
+    assert protocol.send(Message("a", "x" * 100, 0))[-1] == Measure()
+    assert protocol.buffered(1.0, 0) == []
+    assert texts(protocol.send(Message("a", "second", 0))) == ["second"]
+
+
+def test_what_is_sent_again_is_held_back_too():
+    protocol = opened(high_water=280)
+    for n in range(4):
+        protocol.send(Message("a", "x" * 100, 0, f"r{n}"))
+        protocol.buffered(0.0, 0)
+    protocol.closed(1.0, 1006, "")
+    protocol.timer(2.0)
+    actions = protocol.opened(2.0)
+    assert sent(actions) == ["resume", "a", "a"]
+    assert Measure() in actions
+    assert sent(protocol.buffered(2.0, 0)) == ["a", "a"]
+
+
+# Round trips
+
+
+def test_a_round_trip_is_measured_by_ping():
+    protocol = opened()
+    assert sent(protocol.ping(1.0)) == ["ping"]
+    assert protocol.ping(1.5) == []
+    protocol.received(3.0, [PONG])
+    assert protocol.session.round_trip == 2.0
+    protocol.received(9.0, [PONG])
+    assert protocol.session.round_trip == 2.0
+    protocol.closed(10.0, 1006, "")
+    assert protocol.ping(10.0) == []
+
+
+# A refused token
+
+
+def refused(protocol, now=1.0):
+    return protocol.closed(now, 4401, "token expired")
+
+
+def test_what_followed_a_refused_token_is_sent_again():
+    protocol = protocol_of(asks=True)
+    protocol.send(Message("queued", 1, 0))
+    protocol.connect(0.0)
+    protocol.provided(0.0, "stale")
+    assert sent(protocol.opened(0.0)) == ["auth", "resume", "queued"]
+    assert sent(protocol.send(Message("new", 1, 0))) == ["new"]
+    refused(protocol)
+    protocol.provided(1.0, "fresh")
+    assert sent(protocol.opened(1.0)) == ["auth", "resume", "queued", "new"]
+    protocol.received(1.0, ['{"type": "auth-ok"}'])
+    refused(protocol, 9.0)
+    protocol.provided(9.0, "newer")
+    assert sent(protocol.opened(9.0)) == ["auth", "resume"]
+
+
+def test_4403_ends_it_with_a_clear_state():
+    protocol = protocol_of(asks=True)
+    protocol.connect(0.0)
+    protocol.provided(0.0, "t")
+    protocol.opened(0.0)
+    protocol.closed(1.0, 4403, "not for you")
+    assert (protocol.state, protocol.deadline) == (State.REFUSED, None)
+    assert protocol.last_close == (4403, "not for you")
+
+
+# Batches
+
+
+def test_a_batch_is_delivered_in_order_around_what_is_not_the_applications():
+    protocol = opened()
+    frames = [
+        '{"type": "a", "id": 1}',
+        '{"type": "b", "id": 2}',
+        "[",
+        '{"type": "a", "id": 2}',
+        PONG,
+        '{"type": "c", "id": 3}',
+        '{"type": "reset", "payload": {"reason": "expired", "after": "9"}}',
+    ]
+    first, error, second, reset = protocol.received(1.0, frames)
+    assert [message.type for message in first.messages] == ["a", "b"]
+    assert error.type == "error"
+    assert [message.type for message in second.messages] == ["c"]
+    assert reset == Emit("reset", {"reason": "expired"})
+    assert protocol.session.history.last == "9"
+    assert protocol.session.received_count == 3
 
 
 # Any order of events
@@ -263,8 +445,14 @@ EVENTS = st.sampled_from(
         "online",
         "offline",
         "visible",
+        "hidden",
+        "pause",
+        "unpause",
+        "ping",
         "send",
+        "volatile",
         "request",
+        "buffered",
         "ack",
         "pong",
         "withdraw",
@@ -275,21 +463,24 @@ STEPS = st.lists(st.tuples(EVENTS, st.floats(0, 60), st.integers(0, 5)), max_siz
 
 @settings(max_examples=400, deadline=None)
 @given(STEPS, st.booleans(), st.integers(0, 3), st.integers(0, 2**32))
-def test_any_order_of_events_keeps_the_invariants(steps, authenticates, limit, seed):
+def test_any_order_of_events_keeps_the_invariants(steps, asks, limit, seed):
     protocol = protocol_of(
         rnd=random.Random(seed).random,
-        authenticates=authenticates,
+        asks=asks,
         max_reconnect_attempts=limit,
         queue_limit=4,
+        high_water=200,
     )
     now = 0.0
     sockets = 0
-    connected = False
+    connected = hidden = paused = False
     pending: set[str] = set()
     numbers = itertools.count()
     for event, elapsed, choice in steps:
         now += elapsed
         before, attempts = protocol.state, protocol.attempts
+        if event in ("hidden", "visible"):
+            hidden = event == "hidden"
         try:
             actions = perform(protocol, event, now, choice, numbers, pending)
         except InvalidTransition:
@@ -314,6 +505,9 @@ def test_any_order_of_events_keeps_the_invariants(steps, authenticates, limit, s
                 case Answered(message_id):
                     pending.remove(message_id)
         state = protocol.state
+        if event in ("pause", "unpause"):
+            paused = event == "pause"
+        assert not (paused and sockets)
         assert connected == (state is State.OPEN)
         assert sockets == (state in (State.CONNECTING, State.OPEN))
         assert protocol.attempts <= limit
@@ -322,7 +516,7 @@ def test_any_order_of_events_keeps_the_invariants(steps, authenticates, limit, s
             assert pending == set() or before is state
         if state is State.WAITING and before is not State.WAITING and protocol.deadline:
             wait = protocol.deadline - now
-            assert wait <= min(30, 2.0**attempts) + 1e-9 or pending
+            assert wait <= (60 if hidden else min(30, 2.0**attempts)) + 1e-9 or pending
         if event in ("timer", "late") and protocol.deadline is not None:
             assert protocol.deadline > now
 
@@ -330,21 +524,21 @@ def test_any_order_of_events_keeps_the_invariants(steps, authenticates, limit, s
 def perform(protocol, event, now, choice, numbers, pending):
     match event:
         case "token":
-            return protocol.token_received(now, "t")
+            return protocol.provided(now, "t")
         case "no-token":
-            return protocol.token_failed(now, ConnectTimeout("provider"))
+            return protocol.provider_failed(now, ConnectTimeout("provider"))
         case "open":
             return protocol.opened(now)
         case "frame":
             frames = ['{"type":"a","id":1}', "[", b"", '{"type":"error"}', '{"type":"reset"}', "{}"]
-            return protocol.received(now, frames[choice])
+            return protocol.received(now, [frames[choice]])
         case "pong":
-            return protocol.received(now, PONG)
+            return protocol.received(now, [PONG])
         case "ack":
             message_id = min(pending, default="none")
             type_ = ("ack", "nack")[choice % 2]
             frame = Message(type_, {"id": message_id}).encode()
-            return protocol.received(now, frame)
+            return protocol.received(now, [frame])
         case "close":
             return protocol.closed(now, (1000, 1006, 1012, 4401, 4403, 4000)[choice], "")
         case "late":
@@ -358,6 +552,12 @@ def perform(protocol, event, now, choice, numbers, pending):
             if message_id:
                 pending.add(message_id)
             return actions
+        case "volatile":
+            return protocol.send_volatile(Message("a", 1, 0))
+        case "buffered":
+            return protocol.buffered(now, choice * 50)
+        case "pause":
+            return protocol.pause(now, "why")
         case "withdraw":
             if pending:
                 protocol.withdraw(pending.pop())
