@@ -1,28 +1,25 @@
 // One event stream over fetch, for services/browser.py, its events in batches. The package
 // eventsource-parser reads the stream; when to reconnect is decided in Python.
 import { createParser } from "../vendor/eventsource_parser.js";
+import { arrayOf, looksBrief } from "./batches.js";
 
 const ALIVE_EVERY = 1000; // milliseconds: a sign of life needs no crossing for each chunk
 
-// Between the fields of an event, and between events, of those that contain neither.
-const FIELD = "\u001f";
-const EVENT = "\u001e";
-const SEPARATORS = /[\u001e\u001f]/;
-
 /**
  * Open a stream. `listener` has opened(header Last-Event-ID or ""), alive(), event(name, data, id),
- * events(texts: fields separated by U+001F, events by U+001E), positioned(id), retry_in(seconds)
- * and closed(status or undefined, reason, seconds of Retry-After or undefined); after closed(),
- * and after calling what this returns, nothing more is heard.
+ * positioned(id), retry_in(seconds), closed(status or undefined, reason, seconds of Retry-After or
+ * undefined), and events(UTF-8 of a JSON array of data, [name, id, name, id, ...]), which returns
+ * false if the data is not what it looks like. After closed(), and after calling what this
+ * returns, nothing more is heard.
  */
 export function open(url, options, listener) {
   const controller = new AbortController();
   let closed = false;
 
   const tell = (name, ...values) => {
-    if (closed) return;
+    if (closed) return true;
     if (name === "closed") closed = true;
-    listener[name](...values);
+    return listener[name](...values);
   };
 
   follow(url, options, controller.signal, tell).then(
@@ -85,28 +82,27 @@ async function* chunks(body) {
   }
 }
 
-/** Return what takes the stream's text piece by piece; each piece crosses over once. */
+/** Return what takes the stream's text piece by piece; the events of a piece cross together. */
 function reader(tell) {
   let events = [];
   let lastEventId = "";
   let idAlone = false;
 
   const flush = () => {
-    if (events.length === 1) tell("event", ...events[0]);
-    else if (events.length) tell("events", events.map((event) => event.join(FIELD)).join(EVENT));
+    const run = events;
     events = [];
+    const together =
+      run.length > 1 &&
+      tell("events", arrayOf(run.map(({ data }) => data)), run.flatMap(({ event, id }) => [event, id]));
+    if (together === false) run.forEach(({ event, data, id }) => tell("event", event, data, id));
   };
 
   const parser = createParser({
-    onEvent({ event = "", data, id }) {
+    onEvent({ event, data }) {
       idAlone = false;
-      const fields = [event || "message", data, lastEventId];
-      if (fields.some((field) => SEPARATORS.test(field))) {
-        flush();
-        tell("event", ...fields);
-      } else {
-        events.push(fields);
-      }
+      if (!looksBrief(data)) flush();
+      events.push({ event: event || "message", data, id: lastEventId });
+      if (!looksBrief(data)) flush();
     },
     onId(id) {
       lastEventId = id;

@@ -1,40 +1,47 @@
 // One WebSocket for services/browser.py, its frames in batches.
-import { batches } from "./batches.js";
+import { arrayOf, batches, bytes, looksBrief } from "./batches.js";
 
-// RFC 7464 separates JSON texts with it: raw, it stands in no JSON text.
-const SEPARATOR = "\u001e";
+// Characters from which on text crosses over faster as bytes.
+const LONG = 1024;
 
 /**
- * Open a socket. `listener` has opened(), text(frames, separated by U+001E, if `many`),
- * binary(buffer) and closed(code, reason); after closed(), and after calling `close` of what this
- * returns, nothing more is heard.
+ * Open a socket. `listener` has opened(), text(frame), long_text(UTF-8), binary(buffer),
+ * closed(code, reason), and objects(UTF-8 of a JSON array of frames, their number), which returns
+ * false if they are not what they look like. After closed(), and after calling `close` of what
+ * this returns, nothing more is heard.
  */
 export function open(url, listener) {
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
   let deaf = false;
 
-  const deliver = (frames) => {
+  const deliverOne = (frame) => {
+    if (deaf) return; // a handler of those before has closed us
+    if (typeof frame !== "string") listener.binary(frame);
+    else if (frame.length < LONG) listener.text(frame);
+    else listener.long_text(bytes(frame));
+  };
+
+  const deliverRun = (frames) => {
+    if (deaf) return;
+    const together = frames.length > 1 && listener.objects(arrayOf(frames), frames.length);
+    if (together === false) frames.forEach(deliverOne);
+  };
+
+  const inbox = batches((frames) => {
     let run = [];
-    const deliverRun = () => {
-      if (run.length && !deaf) listener.text(run.join(SEPARATOR), run.length > 1);
-      run = [];
-    };
     for (const frame of frames) {
-      // Text that contains the separator is no JSON, but it is one frame: it goes alone.
-      if (typeof frame === "string" && !frame.includes(SEPARATOR)) {
+      if (typeof frame === "string" && looksBrief(frame)) {
         run.push(frame);
         continue;
       }
-      deliverRun();
-      if (deaf) return;
-      if (typeof frame === "string") listener.text(frame, false);
-      else listener.binary(frame);
+      deliverRun(run);
+      run = [];
+      deliverOne(frame);
     }
-    deliverRun();
-  };
+    deliverRun(run);
+  });
 
-  const inbox = batches(deliver);
   const end = () => {
     deaf = true;
     inbox.close();
@@ -46,7 +53,7 @@ export function open(url, listener) {
   // "error" says nothing that "close", which follows it, does not.
   socket.onclose = ({ code, reason }) => {
     inbox.flush();
-    if (deaf) return; // a handler of the last frames closed us
+    if (deaf) return;
     end();
     listener.closed(code, reason);
   };

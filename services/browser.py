@@ -27,24 +27,19 @@ from .platform import (
     Callback,
     Cancel,
     EventStreamListener,
-    Frame,
     HTTPAnswer,
     Socket,
     SocketListener,
     StreamEvent,
     Watcher,
 )
+from .strict_json import loads_brief_objects
 
 # HTML §8.7: a longer timeout overflows a 32-bit integer and fires at once.
 LONGEST_TIMEOUT_MS = 2**31 - 1
 
 OPEN = 1
 """`WebSocket.readyState` of a socket that can send: HTML, the WebSocket interface."""
-
-# Between the things that cross over together: runtime/socket.js, runtime/event_stream.js.
-SEPARATOR = "\x1e"
-FIELD_SEPARATOR = "\x1f"
-
 
 # Looked up once: they are asked for every message, and each step of a lookup crosses over.
 _now = js.performance.now
@@ -143,9 +138,21 @@ class BrowserPlatform:
         def event(name: str, data: str, id_: str) -> None:
             listener.received([StreamEvent(name, data, id_)])
 
-        def events(texts: str) -> None:
-            fields = (text.split(FIELD_SEPARATOR) for text in texts.split(SEPARATOR))
-            listener.received([StreamEvent(*event) for event in fields])
+        def events(buffer: Any, fields: Any) -> bool:
+            names_and_ids = fields.to_py()
+            try:
+                objects = loads_brief_objects(buffer.to_bytes(), len(names_and_ids) // 2)
+            except ValueError:
+                return False
+            listener.received(
+                [
+                    StreamEvent(name, data, id_)
+                    for name, data, id_ in zip(
+                        names_and_ids[::2], objects, names_and_ids[1::2], strict=True
+                    )
+                ]
+            )
+            return True
 
         def closed(status: int | None, reason: str, retry_after: float | None) -> None:
             proxies.destroy()
@@ -243,12 +250,13 @@ class BrowserPlatform:
         """Show an exception with its traceback in the console."""
         js.console.error("".join(traceback.format_exception(error)))
 
-    def _guard(self, function: Callable[..., None], *values: Any) -> None:
+    def _guard(self, function: Callable[..., Any], *values: Any) -> Any:
         # JavaScript would only say "PythonError" where it called us.
         try:
-            function(*values)
+            return function(*values)
         except Exception as error:
             self.report(error)
+            return None
 
 
 class Listeners:
@@ -257,7 +265,7 @@ class Listeners:
     `guard` calls a handler with its event and reports what it raises.
     """
 
-    def __init__(self, target: Any, guard: Callable[..., None]) -> None:
+    def __init__(self, target: Any, guard: Callable[..., Any]) -> None:
         self._target = target
         self._guard = guard
         self._proxies: list[tuple[str, Any]] = []
@@ -282,7 +290,7 @@ class Proxies:
     `guard` calls a function with what JavaScript hands it and reports what it raises.
     """
 
-    def __init__(self, guard: Callable[..., None], **functions: Callable[..., None]) -> None:
+    def __init__(self, guard: Callable[..., Any], **functions: Callable[..., Any]) -> None:
         self._proxies = {
             name: create_proxy(partial(guard, function)) for name, function in functions.items()
         }
@@ -307,7 +315,7 @@ class PlainSocket:
     Closed, it holds no proxies and tells nothing more.
     """
 
-    def __init__(self, url: str, listener: SocketListener, guard: Callable[..., None]) -> None:
+    def __init__(self, url: str, listener: SocketListener, guard: Callable[..., Any]) -> None:
         self._socket = js.WebSocket.new(url)
         self._socket.binaryType = "arraybuffer"
         self._listener = listener
@@ -322,7 +330,7 @@ class PlainSocket:
         """Bytes that were handed over and have not gone to the network yet."""
         return int(self._socket.bufferedAmount)
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: str | bytes) -> None:
         """Hand a frame to the browser."""
         if self._socket.readyState == OPEN:
             self._socket.send(frame if isinstance(frame, str) else to_js(frame))
@@ -345,14 +353,14 @@ class BatchedSocket(PlainSocket):
     """The same over ``runtime/socket.js``, which hands over many frames at once under load."""
 
     def __init__(
-        self, module: Any, url: str, listener: SocketListener, guard: Callable[..., None]
+        self, module: Any, url: str, listener: SocketListener, guard: Callable[..., Any]
     ) -> None:
         self._proxies = Proxies(
             guard,
             opened=listener.opened,
-            text=lambda frames, many: listener.received(
-                frames.split(SEPARATOR) if many else [frames]
-            ),
+            text=lambda frame: listener.received([frame]),
+            long_text=lambda buffer: listener.received([buffer.to_bytes().decode()]),
+            objects=self._objects,
             binary=lambda buffer: listener.received([buffer.to_bytes()]),
             closed=self._closed_by_server,
         )
@@ -368,6 +376,14 @@ class BatchedSocket(PlainSocket):
         """Close, and hear nothing more of it."""
         self._link.close(code, reason)
         self._proxies.destroy()
+
+    def _objects(self, buffer: Any, count: int) -> bool:
+        try:
+            frames = loads_brief_objects(buffer.to_bytes(), count)
+        except ValueError:
+            return False  # one of them is not what it looks like: they come again, one by one
+        self._listener.received(frames)
+        return True
 
     def _closed_by_server(self, code: int, reason: str) -> None:
         self._proxies.destroy()

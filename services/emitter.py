@@ -22,8 +22,9 @@ class Emitter:
     def __init__(self, report: Callable[[BaseException], None]) -> None:
         self._report = report
         self._tasks = Tasks(report)
-        # One cell per subscription: the same function added twice is two subscriptions.
-        self._handlers: dict[str, list[list[Handler]]] = {}
+        # One cell per subscription: the same function added twice is two subscriptions. The tuples
+        # are replaced, never changed, so an emit under way keeps the one it began with.
+        self._handlers: dict[str, tuple[list[Handler], ...]] = {}
 
     def on(self, type: str, handler: Handler) -> Unsubscribe:
         """Call `handler` for every `type` from now on; return what ends that.
@@ -33,25 +34,32 @@ class Emitter:
         if not callable(handler):
             raise TypeError(f"on({type!r}): expected a function, came {handler!r:.80}")
         cell = [handler]
-        self._handlers.setdefault(type, []).append(cell)
+        self._handlers[type] = (*self._handlers.get(type, ()), cell)
 
         def unsubscribe() -> None:
             if not cell:
                 return
             # Emptied, so that an emit under way skips it.
             cell.clear()
-            cells = self._handlers[type]
-            cells[:] = [other for other in cells if other is not cell]
-            if not cells:
+            others = tuple(other for other in self._handlers[type] if other is not cell)
+            if others:
+                self._handlers[type] = others
+            else:
                 del self._handlers[type]
 
         return unsubscribe
 
     def emit(self, type: str, payload: object) -> None:
         """Call the handlers that `type` has now; those added meanwhile wait for the next."""
-        for cell in tuple(self._handlers.get(type, ())):
-            for handler in tuple(cell):
-                self._call(handler, payload)
+        for cell in self._handlers.get(type, ()):
+            if not cell:
+                continue
+            try:
+                result = cell[0](payload)
+                if result is not None and inspect.isawaitable(result):
+                    self._tasks.spawn(result)
+            except Exception as error:
+                self._report(error)
 
     def has(self, type: str) -> bool:
         """Return whether anybody wants to hear of `type`."""
@@ -60,11 +68,3 @@ class Emitter:
     def cancel(self) -> None:
         """Cancel the async handlers that still run."""
         self._tasks.cancel()
-
-    def _call(self, handler: Handler, payload: object) -> None:
-        try:
-            result = handler(payload)
-            if result is not None and inspect.isawaitable(result):
-                self._tasks.spawn(result)
-        except Exception as error:
-            self._report(error)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from .describe import describe
 from .errors import InvalidFrame
+from .platform import Frame
 from .strict_json import loads
 
 Id = str | int
@@ -43,12 +44,25 @@ class Message(NamedTuple):
         }
 
 
-def decode(frame: str | bytes) -> Message:
+def decode(frame: Frame) -> Message:
     """Read a frame. Raises InvalidFrame, and nothing else, whatever came.
 
     Keys that are not ours are left out; an absent payload is null; a timestamp that is no number
     counts as absent.
     """
+    value = frame if type(frame) is dict else _parse(frame)
+    get = value.get
+    type_, id_, timestamp = get("type"), get("id"), get("timestamp")
+    if type(type_) is not str or not type_:
+        raise InvalidFrame(f"type: expected text, came {describe(type_)}")
+    if id_ is not None and type(id_) is not str and as_id(id_) is None:
+        raise InvalidFrame(f"id: expected text or a whole number, came {describe(id_)}")
+    if type(timestamp) is not int and type(timestamp) is not float:
+        timestamp = None
+    return Message(type_, get("payload"), timestamp, id_)
+
+
+def _parse(frame: Frame) -> dict[str, Any]:
     if not isinstance(frame, str):
         raise InvalidFrame(f"expected a text frame, came a binary one: {describe(frame)}")
     try:
@@ -57,18 +71,11 @@ def decode(frame: str | bytes) -> Message:
         raise InvalidFrame(f"expected JSON, came {describe(frame)} ({error})") from None
     if not isinstance(value, dict):
         raise InvalidFrame(f"expected a JSON object, came {describe(value)}")
-    type_ = value.get("type")
-    if not isinstance(type_, str) or not type_:
-        raise InvalidFrame(f"type: expected text, came {describe(type_)}")
-    id_ = as_id(value.get("id"))
-    if id_ is None and value.get("id") is not None:
-        raise InvalidFrame(f"id: expected text or a whole number, came {describe(value['id'])}")
-    timestamp = value.get("timestamp")
-    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
-        timestamp = None
-    return Message(type_, value.get("payload"), timestamp, id_)
+    return value
 
 
 def as_id(value: object) -> Id | None:
     """Return `value` if it can be an id, else None."""
-    return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return value
+    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .errors import ConfigurationError
 
@@ -15,15 +15,18 @@ Callback = Callable[[], None]
 Cancel = Callable[[], None]
 """Undoes what returned it. Calling it twice does nothing more."""
 
-Frame = str | bytes
-"""A text frame, or a binary one."""
+Frame = str | bytes | dict[str, Any]
+"""A text frame, a binary one, or a text frame that held a JSON object, which is here parsed."""
 
 
 class StreamEvent(NamedTuple):
-    """A server-sent event. `last_event_id` is "" until its stream carried an id."""
+    """A server-sent event. `last_event_id` is "" until its stream carried an id.
+
+    Where `data` is no text it held a JSON object, which is here parsed.
+    """
 
     event: str
-    data: str
+    data: str | dict[str, Any]
     last_event_id: str
 
 
@@ -47,7 +50,7 @@ class Socket(Protocol):
     def buffered(self) -> int:
         """Bytes that were handed over and have not gone to the network yet."""
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: str | bytes) -> None:
         """Hand a frame to the browser. Does nothing on a socket that is closing."""
 
     def close(self, code: int, reason: str) -> None:

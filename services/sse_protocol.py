@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, StrEnum
+from typing import Any
 
 from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
 from .backoff import Backoff
@@ -293,7 +294,7 @@ class SSEProtocol:
         if self._carried_id:
             self.last_event_id = last_event_id
 
-    def _reset(self, data: str, last_event_id: str) -> Emit:
+    def _reset(self, data: str | dict[str, Any], last_event_id: str) -> Emit:
         # What came before the reset is not to be asked for again.
         self.last_event_id = last_event_id
         payload = _parse(data)
@@ -309,7 +310,9 @@ class SSEProtocol:
         return [Emit("disconnected", {"reason": reason})]
 
 
-def _parse(data: str) -> object:
+def _parse(data: str | dict[str, Any]) -> object:
+    if not isinstance(data, str):
+        return data
     try:
         return loads(data)
     except ValueError:

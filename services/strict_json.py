@@ -6,8 +6,11 @@ import json
 import re
 from typing import Any, NoReturn
 
-MAX_DEPTH = 128
+MAX_DEPTH = 512
 """Arrays and objects within one another. Pyodide 314 dies in its parser at some thousands."""
+
+BRIEF = 2 * MAX_DEPTH
+"""Characters below which no text is nested deeper: each level has an opening and a closing."""
 
 # A string, also one without an end, or a run of what is neither a string nor a bracket.
 _NOT_BRACKETS = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[^\[\]{}"]+', re.DOTALL)
@@ -25,9 +28,21 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 def loads(text: str) -> Any:
     """Parse `text`. Raises ValueError, and nothing else, if it is not JSON or nested too deep."""
-    if _is_deep(text):
+    if len(text) >= BRIEF and _is_deep(text):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     return _DECODER.decode(text)
+
+
+def loads_brief_objects(data: bytes, count: int) -> list[dict[str, Any]]:
+    """Parse an array of `count` objects, each written in fewer than `BRIEF` characters.
+
+    One run of the parser for many texts takes little more than half the time of as many runs.
+    Raises ValueError, and nothing else, if it is anything else.
+    """
+    values = _DECODER.decode(data.decode())
+    if len(values) == count and all(type(value) is dict for value in values):
+        return values  # type: ignore[no-any-return]
+    raise ValueError(f"expected an array of {count} objects")
 
 
 def _is_deep(text: str) -> bool:

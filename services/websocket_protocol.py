@@ -99,6 +99,7 @@ class WebSocketProtocol:
         self._token: str | None = None
         self._token_refused = False
         self._second_chance = True
+        self._pinged_at = 0.0
 
     @property
     def deadline(self) -> float | None:
@@ -219,10 +220,11 @@ class WebSocketProtocol:
     def received(self, now: float, frames: Sequence[Frame]) -> Actions:
         """Take frames, whatever they hold, oldest first."""
         self._expect("received", State.OPEN)
-        # Any frame is a sign of life, also one that nobody understands.
-        self._deadlines.pop(Due.PONG, None)
         self._second_chance = True
-        return self.session.received(now, frames)
+        answers = self.session.answers
+        actions = self.session.received(now, frames)
+        self._alive(now, answered=self.session.answers > answers)
+        return actions
 
     def buffered(self, now: float, amount: int) -> Actions:
         """Hand over more if the socket, which holds `amount` bytes, has room; else look later."""
@@ -362,8 +364,25 @@ class WebSocketProtocol:
     def _ping(self, now: float) -> Actions:
         if self._options.heartbeat_interval is None or Due.PONG in self._deadlines:
             return []
+        self._pinged_at = now
         self._deadlines[Due.PONG] = now + self._options.heartbeat_timeout
         return self.session.ping(now)
+
+    def _alive(self, now: float, *, answered: bool) -> None:
+        """Take note of frames: any is a sign of life, also one that nobody understands.
+
+        But only an answer shows that what we send arrives. From a server that is known to answer,
+        other frames put the deadline off by no more than another interval: the answer may wait
+        behind a long replay.
+        """
+        if Due.PONG not in self._deadlines:
+            return
+        if answered or self.session.round_trip is None:
+            del self._deadlines[Due.PONG]
+            return
+        timeout = self._options.heartbeat_timeout
+        latest = self._pinged_at + timeout + (self._options.heartbeat_interval or 0.0)
+        self._deadlines[Due.PONG] = min(now + timeout, latest)
 
 
 def _error(error: RealtimeError) -> Emit:

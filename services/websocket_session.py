@@ -32,6 +32,8 @@ class Session:
         self.outbox = Outbox(options.queue_limit, options.queue_policy)
         self.history = History()
         self.round_trip: float | None = None
+        self.answers = 0
+        """Frames that answered one of ours: what we send arrives."""
         self.received_count = 0
         self.sent_count = 0
         self._time_ms = time_ms
@@ -160,11 +162,13 @@ class Session:
             case "auth-ok":
                 return []
             case "pong":
+                self.answers += 1
                 if self._pinged_at is not None:
                     self.round_trip = max(0.0, now - self._pinged_at)
                     self._pinged_at = None
                 return []
             case "ack" | "nack":
+                self.answers += 1
                 return self._answered(message)
             case "reset":
                 payload = message.payload if isinstance(message.payload, dict) else {}

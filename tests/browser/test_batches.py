@@ -6,6 +6,7 @@ from pyodide.code import run_js
 from pyodide.ffi import to_js
 
 from services.browser import BatchedSocket, BrowserPlatform, PlainSocket, _module
+from services.strict_json import loads
 
 
 class Recorder:
@@ -50,29 +51,73 @@ def open_socket(listener):
     return BrowserPlatform().open_websocket("ws://localhost/", listener)
 
 
+def objects(*numbers):
+    return [{"n": n} for n in numbers]
+
+
 async def test_the_first_is_delivered_at_once_and_what_follows_in_one_batch(server, until):
     listener = Recorder()
     socket = open_socket(listener)
     assert isinstance(socket, BatchedSocket)
-    server().deliver("1")
-    assert listener.batches == [["1"]]
-    server().deliver("2", "3", "4")
-    assert listener.batches == [["1"]]
+    server().deliver('{"n":1}')
+    assert listener.batches == [['{"n":1}']]
+    server().deliver('{"n":2}', '{"n":3}', '{"n":4}')
+    assert len(listener.batches) == 1
     await until(lambda: len(listener.items) == 4)
-    assert listener.batches == [["1"], ["2", "3", "4"]]
+    assert listener.batches == [['{"n":1}'], objects(2, 3, 4)]
     # Idle again: at once.
-    await until(lambda: server().deliver("5") or "5" in listener.items)
+    await until(lambda: server().deliver("{}") or "{}" in listener.items)
     socket.close(1000, "")
 
 
 async def test_ten_thousand_stay_in_order_in_a_few_batches(server, until):
     listener = Recorder()
     socket = open_socket(listener)
-    run_js("for (let n = 0; n < 10000; n++) fakeSocket.deliver(String(n))")
+    run_js('for (let n = 0; n < 10000; n++) fakeSocket.deliver(`{"n":${n}}`)')
     await until(lambda: len(listener.items) == 10_000)
-    assert listener.items == [str(n) for n in range(10_000)]
+    assert listener.items[1:] == objects(*range(1, 10_000))
     assert len(listener.batches) <= 12
     assert max(map(len, listener.batches)) <= 1000
+    socket.close(1000, "")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "{",
+        "}",
+        "{}}",
+        '{"a":1},{"b":2}',
+        "[1]",
+        '{"a":NaN}',
+        '{"a":[{}',
+        "{}]},{}",
+        "{" * 600 + "}",
+    ],
+)
+async def test_one_that_is_not_what_it_looks_like_spoils_no_other(server, until, odd):
+    listener = Recorder()
+    socket = open_socket(listener)
+    server().deliver('{"n":0}', '{"n":1}', odd, '{"n":2}')
+    await until(lambda: len(listener.items) == 4)
+    assert [loaded(item) for item in listener.items] == [*objects(0, 1), odd, *objects(2)]
+    socket.close(1000, "")
+
+
+def loaded(item):
+    try:
+        return loads(item) if isinstance(item, str) and item.startswith('{"n"') else item
+    except ValueError:
+        return item
+
+
+async def test_long_frames_keep_their_place_and_their_characters(server, until):
+    listener = Recorder()
+    socket = open_socket(listener)
+    long = '{"text":"' + "é😀" * 50_000 + '"}'
+    server().deliver('{"n":0}', '{"n":1}', long, '{"n":2}', "é" * 1023)
+    await until(lambda: len(listener.items) == 5)
+    assert listener.items == ['{"n":0}', '{"n":1}', long, '{"n":2}', "é" * 1023]
     socket.close(1000, "")
 
 
@@ -193,12 +238,15 @@ def closed(listener):
 
 async def test_events_of_one_piece_cross_together(stream, until, proxies):
     listener = await stream(
-        "id: 1\ndata: a\n\nevent: x\ndata: b\ndata: c\n\nid: 2\ndata: d\n\n", "data: e\n\n"
+        'id: 1\ndata: {"a":1}\n\nevent: x\ndata: {\ndata: }\n\nid: 2\ndata: {}\n\n',
+        "data: plain\n\ndata: {}\n\ndata: {]}\n\n",
     )
     await until(lambda: closed(listener))
     assert listener.batches == [
-        [("message", "a", "1"), ("x", "b\nc", "1"), ("message", "d", "2")],
-        [("message", "e", "2")],
+        [("message", {"a": 1}, "1"), ("x", {}, "1"), ("message", {}, "2")],
+        [("message", "plain", "2")],
+        [("message", "{}", "2")],
+        [("message", "{]}", "2")],
     ]
     assert listener.others[-1] == ("closed", None, "the stream ended", None)
     await proxies.settled()

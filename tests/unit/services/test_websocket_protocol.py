@@ -256,6 +256,33 @@ def test_no_text_form_of_an_action_holds_the_token():
     assert "secret" not in repr(actions) + repr(vars(protocol))
 
 
+def test_a_server_that_answers_has_to_go_on_answering():
+    protocol = opened(heartbeat_interval=30, heartbeat_timeout=10)
+    protocol.timer(30.0)
+    protocol.received(31.0, [PONG])
+    protocol.timer(60.0)
+    assert protocol.deadline == 70.0
+    # Events show that the way here works, not that the way there does.
+    protocol.received(65.0, ['{"type": "a"}'])
+    assert protocol.deadline == 75.0
+    protocol.received(74.0, ['{"type": "a"}'])
+    protocol.received(83.0, ['{"type": "a"}'])
+    protocol.timer(90.0)
+    protocol.received(92.0, ['{"type": "a"}'])
+    assert protocol.deadline == 100.0
+    close, *_ = protocol.timer(100.0)
+    assert close == Close(4000, "heartbeat timeout")
+
+
+def test_an_acknowledgement_answers_a_ping_as_well():
+    protocol = opened()
+    protocol.timer(30.0)
+    protocol.received(30.5, [PONG])
+    protocol.timer(60.0)
+    protocol.received(61.0, ['{"type": "ack", "payload": {"id": "none of mine"}}'])
+    assert protocol.deadline == 90.0
+
+
 # Circumstances
 
 
