@@ -19,7 +19,13 @@ class AskProviders:
 
 @dataclass(frozen=True, slots=True)
 class OpenSocket:
-    """Open a WebSocket; answer with `opened` or `closed`."""
+    """Open a WebSocket; answer with `opened` or `closed`.
+
+    `announce` says in the URL that a `resume` will come: the server then holds live messages back
+    until it has, however long it takes.
+    """
+
+    announce: bool = False
 
 
 @dataclass(frozen=True, slots=True)

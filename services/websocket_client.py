@@ -7,7 +7,7 @@ import itertools
 import os
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from . import options
 from .actions import (
@@ -52,8 +52,7 @@ class WebSocketClient:
     for an attempt with its providers. After `max_reconnect_attempts` (None: never) it rests until
     the network or the page comes back, or somebody calls `connect`.
 
-    `queue_limit` bounds what waits to be sent or acknowledged, and what waits for a reader of
-    `messages`; `queue_policy` says what becomes of one message more: "raise" QueueFull, or
+    `queue_limit` bounds what waits to be sent or acknowledged; `queue_policy` says what becomes of one message more: "raise" QueueFull, or
     "drop-oldest" or "drop-newest". While the browser holds more than `high_water` bytes that have
     not left it, messages are queued. `resume_after_reload` keeps the last id in the tab's session
     storage.
@@ -94,7 +93,6 @@ class WebSocketClient:
             high_water=high_water,
         )
         self._platform = platform or default_platform()
-        self._queue_limit = limits.queue_limit
         # Unlike any other client's, since the server applies each id once.
         self._id_prefix = os.urandom(12).hex()
         self._id_numbers = itertools.count(1)
@@ -263,14 +261,21 @@ class WebSocketClient:
         """
         return self._emitter.on(type, handler)
 
-    def messages(self, *types: str) -> MessageStream:
+    def messages(
+        self, *types: str, limit: int = 10_000, overflow: QueuePolicy = "drop-oldest"
+    ) -> MessageStream:
         """Iterate over the messages of these types, or of all, from now on.
 
         They are dicts as for `*`. The iteration survives reconnections and ends at
         `disconnect`; if the server refuses the client it raises Disconnected. A reader more than
-        `queue_limit` messages behind loses the oldest, which `error` tells.
+        `limit` messages behind loses the oldest, or the newest, which `error` tells; or with
+        `overflow="raise"` it gets QueueFull, after those that came before.
+
+        Raises ConfigurationError if an option is wrong.
         """
-        stream = MessageStream(frozenset(types), max(1, self._queue_limit), self._overflowed)
+        options.count("limit", limit, at_least=1)
+        options.choice("overflow", overflow, get_args(QueuePolicy))
+        stream = MessageStream(frozenset(types), limit, overflow, self._overflowed)
         self._streams.add(stream)
         return stream
 
@@ -278,7 +283,7 @@ class WebSocketClient:
         return f"{self._id_prefix}-{next(self._id_numbers)}"
 
     def _overflowed(self) -> None:
-        self._emitter.emit("error", {"error": "messages(): a slow reader loses the oldest"})
+        self._emitter.emit("error", {"error": "messages(): a slow reader loses some"})
 
     def _restore_position(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.
@@ -307,9 +312,12 @@ class WebSocketClient:
             case AskProviders():
                 self._link = _Link(self)
                 self._link.asking = self._tasks.spawn(self._ask(self._link))
-            case OpenSocket():
+            case OpenSocket(announce):
+                url = self._url.current
+                if announce:
+                    url += ("&" if "?" in url else "?") + "resume=1"
                 self._link = _Link(self)
-                self._link.open(self._url.current)
+                self._link.open(url)
             case Close(code, reason):
                 if self._link is not None:
                     self._link.close(code, reason)

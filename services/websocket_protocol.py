@@ -197,7 +197,7 @@ class WebSocketProtocol:
         self._expect("provided", State.AUTHORIZING)
         self._token = token
         self.state = State.CONNECTING
-        return [OpenSocket()]
+        return [OpenSocket(self.session.announces)]
 
     def provider_failed(self, now: float, error: RealtimeError) -> Actions:
         """Count a failed attempt."""
@@ -305,7 +305,7 @@ class WebSocketProtocol:
         self._enter(State.AUTHORIZING if self._asks else State.CONNECTING)
         self._token = None
         self._deadlines[Due.CONNECT] = now + self._options.connect_timeout
-        return [AskProviders() if self._asks else OpenSocket()]
+        return [AskProviders() if self._asks else OpenSocket(self.session.announces)]
 
     def _attempt_failed(self, now: float, error: RealtimeError) -> Actions:
         return [_error(error), Attempted(error), *self._retry(now)]

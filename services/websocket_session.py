@@ -39,10 +39,16 @@ class Session:
         self._time_ms = time_ms
         self._new_id = new_id
         self._resume_id: str | None = None
+        self._hold_offered = False
         self._pinged_at: float | None = None
         self._high_water = options.high_water
         # What may still be handed to the socket before somebody has to look how much it holds.
         self._room = 0
+
+    @property
+    def announces(self) -> bool:
+        """Whether to announce a `resume` in the URL: there is one, and the server knows how."""
+        return self._hold_offered and self.history.last is not None
 
     @property
     def is_congested(self) -> bool:
@@ -189,8 +195,10 @@ class Session:
             )
         if message_id == self._resume_id:
             result = payload.get("result")
-            if self.history.last is None and isinstance(result, dict):
-                self.history.last = as_id(result.get("after"))
+            if isinstance(result, dict):
+                self._hold_offered = result.get("hold") is True
+                if self.history.last is None:
+                    self.history.last = as_id(result.get("after"))
             return []
         if not self.outbox.remove(message_id):
             return []  # answered before, or no longer waited for

@@ -20,6 +20,9 @@ ARGUMENTS = [
     "--js-flags=--expose-gc",
 ]
 
+# Playwright turns it off, but people's browsers have it, and pages must come back from it.
+LEFT_OUT = ["--disable-back-forward-cache"]
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
@@ -27,7 +30,9 @@ def chromium() -> Iterator[Browser]:
     path = find_browser()
     assert path, "no Chromium found; make setup installs one"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, ignore_default_args=LEFT_OUT
+        )
         try:
             yield browser
         finally:

@@ -318,6 +318,29 @@ async def test_the_answer_to_resume_says_where_the_log_stands(platform):
     client.disconnect()
 
 
+async def test_a_resume_is_announced_to_a_server_that_knows_what_that_means(platform):
+    client, _ = await opened(platform, url="./ws?room=1")
+    resume = platform.socket.frames[0]
+    result = {"after": "40", "hold": True}
+    platform.socket.deliver("ack", {"id": resume["id"], "result": result})
+    platform.socket.drop()
+    platform.advance(1)
+    assert platform.socket.url == "wss://page.example/app/ws?room=1&resume=1"
+    platform.socket.accept()
+    assert platform.socket.frames[0]["payload"] == {"after": "40"}
+    client.disconnect()
+
+
+async def test_a_resume_is_not_announced_to_any_other_server(platform):
+    client, _ = await opened(platform)
+    resume = platform.socket.frames[0]
+    platform.socket.deliver("ack", {"id": resume["id"], "result": {"after": "40", "hold": 1}})
+    platform.socket.drop()
+    platform.advance(1)
+    assert platform.socket.url == "wss://page.example/app/ws"
+    client.disconnect()
+
+
 async def test_requests_end_in_every_way(platform):
     client, _ = await opened(platform)
     rejected = asyncio.create_task(client.request("a", 1))
@@ -456,14 +479,38 @@ async def test_messages_survive_reconnections_and_end_at_disconnect(platform):
     assert got == [1, 3]
 
 
-async def test_a_slow_reader_loses_the_oldest_and_hears_of_it_once(platform):
-    client, events = await opened(platform, queue_limit=3)
-    stream = client.messages()
+@pytest.mark.parametrize(
+    ("overflow", "kept"), [("drop-oldest", [3, 4, 5]), ("drop-newest", [0, 1, 2])]
+)
+async def test_a_slow_reader_loses_some_and_hears_of_it_once(platform, overflow, kept):
+    client, events = await opened(platform)
+    stream = client.messages(limit=3, overflow=overflow)
     for n in range(6):
         platform.socket.deliver("n", n)
     assert names(events) == ["error"]
     assert stream.dropped == 3
-    assert [(await anext(stream))["payload"] for _ in range(3)] == [3, 4, 5]
+    assert [(await anext(stream))["payload"] for _ in range(3)] == kept
+
+
+async def test_a_slow_reader_may_rather_end(platform):
+    client, events = await opened(platform)
+    stream = client.messages(limit=2, overflow="raise")
+    for n in range(6):
+        platform.socket.deliver("n", n)
+    assert [(await anext(stream))["payload"] for _ in range(2)] == [0, 1]
+    with pytest.raises(QueueFull, match="at most 2"):
+        await anext(stream)
+    client.disconnect()
+    with pytest.raises(QueueFull):
+        await anext(stream)
+    assert names(events) == ["disconnected"]
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": "9"}, {"overflow": "drop"}])
+async def test_wrong_options_of_messages(platform, wrong):
+    client, _ = client_of(platform)
+    with pytest.raises(ConfigurationError, match=f"{next(iter(wrong))}: expected"):
+        client.messages(**wrong)
 
 
 async def test_messages_raise_when_the_server_refuses_the_client(platform):
