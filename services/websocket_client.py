@@ -52,10 +52,10 @@ class WebSocketClient:
     for an attempt with its providers. After `max_reconnect_attempts` (None: never) it rests until
     the network or the page comes back, or somebody calls `connect`.
 
-    `queue_limit` bounds what waits to be sent or acknowledged; `queue_policy` says what becomes of one message more: "raise" QueueFull, or
-    "drop-oldest" or "drop-newest". While the browser holds more than `high_water` bytes that have
-    not left it, messages are queued. `resume_after_reload` keeps the last id in the tab's session
-    storage.
+    `queue_limit` bounds what waits to be sent or acknowledged; `queue_policy` says what becomes
+    of one message more: "raise" QueueFull, or "drop-oldest" or "drop-newest". While the browser
+    holds more than `high_water` bytes that have not left it, messages are queued.
+    `resume_after_reload` keeps the last id in the tab's session storage.
 
     Besides the server's types, handlers may ask for `*` (whole messages) and for the lifecycle:
     `connected` {}, `disconnected` {code, reason}, `error` {error}, `reconnect-failed` {},
