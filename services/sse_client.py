@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import Any
-
 from . import options
 from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
 from .backoff import Backoff
 from .connection_stats import ConnectionStats
 from .driver import Driver
 from .emitter import Emitter, Handler, Unsubscribe
-from .errors import RealtimeError
-from .platform import Cancel, Platform, StreamEvent, default_platform
+from .platform import Platform, default_platform
 from .position import StoredPosition
 from .sse_protocol import SSEProtocol, State
+from .stream_attempt import StreamAttempt
 from .tasks import Tasks
 from .tokens import Token, TokenSource
 from .urls import Url, UrlSource
@@ -69,7 +65,7 @@ class SSEClient:
         self._position: StoredPosition | None = None
         if resume_after_reload:
             self._position = StoredPosition(self._platform)
-        self._link: _Link | None = None
+        self._attempt: StreamAttempt | None = None
 
     @property
     def state(self) -> State:
@@ -133,6 +129,9 @@ class SSEClient:
         """
         return self._emitter.on(event, handler)
 
+    def _new_attempt(self) -> StreamAttempt:
+        return StreamAttempt(self._platform, self._driver, self._protocol)
+
     def _restore_position(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.
         if self._position is not None and not self._position.is_loaded and self._url.current:
@@ -151,86 +150,18 @@ class SSEClient:
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)
             case AskProviders():
-                self._link = _Link(self)
-                self._link.asking = self._tasks.spawn(self._ask(self._link))
+                self._attempt = self._new_attempt()
+                self._attempt.ask(
+                    self._protocol, self._url, self._tokens, self._tasks, self._restore_position
+                )
             case OpenStream(last_event_id, token):
-                self._link = _Link(self)
-                self._link.open(last_event_id, token)
+                self._attempt = self._new_attempt()
+                self._attempt.open(
+                    self._url.current,
+                    with_credentials=self._with_credentials,
+                    last_event_id=last_event_id,
+                    token=token,
+                )
             case Close():
-                if self._link is not None:
-                    self._link.close()
-
-    async def _ask(self, link: _Link) -> None:
-        try:
-            await self._url.ask()
-            self._restore_position()
-            token = await self._tokens.get()
-        except RealtimeError as error:
-            if link is self._link:
-                now = self._platform.now()
-                self._driver.run(self._protocol.provider_failed(now, error))
-        else:
-            if link is self._link:
-                now = self._platform.now()
-                self._driver.run(self._protocol.provided(now, token))
-
-
-class _Link:
-    """One attempt: its providers being asked, or its stream. Once replaced it is deaf."""
-
-    def __init__(self, client: SSEClient) -> None:
-        self._client = client
-        self._cancel: Cancel | None = None
-        self.asking: asyncio.Future[Any] | None = None
-
-    def open(self, last_event_id: str, token: str | None) -> None:
-        client = self._client
-        try:
-            self._cancel = client._platform.open_event_stream(
-                client._url.current,
-                self,
-                with_credentials=client._with_credentials,
-                last_event_id=last_event_id,
-                token=token,
-            )
-        except Exception as error:
-            self.closed(None, str(error), None)
-
-    def close(self) -> None:
-        self._client._link = None
-        if self.asking is not None:
-            self.asking.cancel()
-        if self._cancel is not None:
-            self._cancel()
-
-    def opened(self, position: str) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.opened(client._platform.now(), position))
-
-    def alive(self) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.alive(client._platform.now()))
-
-    def received(self, events: Sequence[StreamEvent]) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.received(client._platform.now(), events))
-
-    def positioned(self, last_event_id: str) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.positioned(client._platform.now(), last_event_id))
-
-    def retry_in(self, delay: float) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.retry_in(client._platform.now(), delay))
-
-    def closed(self, status: int | None, reason: str, retry_after: float | None) -> None:
-        client = self._client
-        if client._link is self:
-            client._link = None
-            now = client._platform.now()
-            client._driver.run(client._protocol.closed(now, status, reason, retry_after))
+                if self._attempt is not None:
+                    self._attempt.close()

@@ -12,9 +12,9 @@ from typing import Any
 
 from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
 from .backoff import Backoff
-from .circumstances import Circumstances
 from .errors import InvalidTransition, RealtimeError
 from .platform import StreamEvent
+from .reconnecting import Reconnecting
 from .strict_json import loads
 
 NO_CONTENT = 204
@@ -46,7 +46,7 @@ class Due(Enum):
     RETRY = "retry"
 
 
-class SSEProtocol:
+class SSEProtocol(Reconnecting[SSEAction]):
     """The state machine of one client. An event its state cannot have is an InvalidTransition.
 
     Without a byte for `stall_timeout` seconds, comments included, a stream counts as dead; an
@@ -54,17 +54,16 @@ class SSEProtocol:
     """
 
     def __init__(self, backoff: Backoff, *, stall_timeout: float, asks: bool) -> None:
+        super().__init__(backoff)
         self.state = State.CLOSED
         self.last_event_id = ""
         self.last_close: tuple[int | None, str] | None = None
         self.received_count = 0
-        self._backoff = backoff
         self._stall_timeout = stall_timeout
         self._asks = asks
         self._due: tuple[Due, float] | None = None
         self._alive_at = 0.0
         self._carried_id = False
-        self._circumstances = Circumstances()
         # HTML §9.2.6, of `retry`: "set the event stream's reconnection time to that integer".
         self._reconnection_time = 0.0
         self._token_refused = False
@@ -73,11 +72,6 @@ class SSEProtocol:
     def deadline(self) -> float | None:
         """When `timer` wants to be called, or None."""
         return self._due[1] if self._due else None
-
-    @property
-    def attempts(self) -> int:
-        """Reconnections since the last healthy stream, or since a person asked."""
-        return self._backoff.attempts
 
     @property
     def is_active(self) -> bool:
@@ -95,23 +89,6 @@ class SSEProtocol:
             self._enter(State.WAITING)
             return []
         return self._attempt(now)
-
-    def pause(self, now: float, reason: str) -> Actions:
-        """Drop the stream, and open none until `unpause`."""
-        self._circumstances.paused = True
-        if not self.is_active:
-            return []
-        actions: Actions = []
-        if self.state is not State.WAITING:
-            actions.append(Close(1000, reason))
-        actions += self._dropped(now, reason)
-        self._enter(State.WAITING)
-        return actions
-
-    def unpause(self, now: float) -> Actions:
-        """Open a stream again, if that was wanted."""
-        self._circumstances.paused = False
-        return self._wake(now)
 
     def disconnect(self, now: float) -> Actions:
         """Close. The last event id is kept, so that `connect` goes on where this ends."""
@@ -231,28 +208,6 @@ class SSEProtocol:
         told = self._dropped(now, reason) or [_error(f"connection failed: {reason}", None)]
         return [Close(1000, reason), *told, *self._retry(now, None)]
 
-    def online(self, now: float) -> Actions:
-        """Use the network that came back."""
-        self._circumstances.online = True
-        return self._wake(now)
-
-    def offline(self, now: float) -> Actions:
-        """Stop trying until there is a network. An open stream is left to the watchdog."""
-        self._circumstances.online = False
-        self._postpone(now)
-        return []
-
-    def visible(self, now: float) -> Actions:
-        """Somebody looks: do not keep them waiting."""
-        self._circumstances.visible = True
-        return self._wake(now)
-
-    def hidden(self, now: float) -> Actions:
-        """Nobody looks: keep a stream, but take time to reconnect."""
-        self._circumstances.visible = False
-        self._postpone(now)
-        return []
-
     # How it decides
 
     def _expect(self, event: str, *states: State) -> None:
@@ -286,6 +241,16 @@ class SSEProtocol:
             return
         pause = self._circumstances.pause(self._due[1] - now)
         self._due = (Due.RETRY, now + pause) if self._circumstances.allow_attempts else None
+
+    def _let_go(self, now: float, reason: str) -> Actions:
+        if not self.is_active:
+            return []
+        actions: Actions = []
+        if self.state is not State.WAITING:
+            actions.append(Close(1000, reason))
+        actions += self._dropped(now, reason)
+        self._enter(State.WAITING)
+        return actions
 
     def _position(self, last_event_id: str) -> None:
         # HTML §9.2.6: "Set the last event ID string of the event source to the value of the last

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import os
 import weakref
-from collections.abc import Sequence
 from typing import Any, get_args
 
 from . import options
@@ -23,7 +22,7 @@ from .actions import (
     Send,
     WebSocketAction,
 )
-from .close_codes import ABNORMAL_CLOSURE, NORMAL_CLOSURE
+from .close_codes import NORMAL_CLOSURE
 from .connecting import Connecting
 from .connection_stats import ConnectionStats
 from .describe import describe
@@ -33,8 +32,9 @@ from .errors import Disconnected, InvalidFrame, RealtimeError, RequestRejected
 from .message_stream import MessageStream
 from .messages import Id, Message
 from .outbox import QueuePolicy
-from .platform import Frame, Platform, Socket, default_platform
+from .platform import Platform, default_platform
 from .position import StoredPosition
+from .socket_attempt import SocketAttempt
 from .tasks import Tasks
 from .tokens import Token, TokenSource
 from .urls import Url, UrlSource
@@ -113,7 +113,7 @@ class WebSocketClient:
         self._position: StoredPosition | None = None
         if resume_after_reload:
             self._position = StoredPosition(self._platform)
-        self._link: _Link | None = None
+        self._attempt: SocketAttempt | None = None
         self._drainers: set[asyncio.Future[None]] = set()
         self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[Id, asyncio.Future[Any]] = {}
@@ -152,7 +152,7 @@ class WebSocketClient:
             sent=session.sent_count,
             queued=session.outbox.queued,
             unacknowledged=session.outbox.unacknowledged,
-            buffered=self._link.buffered if self._link is not None else 0,
+            buffered=self._attempt.buffered if self._attempt is not None else 0,
             dropped=session.outbox.dropped,
             round_trip=session.round_trip,
         )
@@ -285,6 +285,9 @@ class WebSocketClient:
     def _overflowed(self) -> None:
         self._emitter.emit("error", {"error": "messages(): a slow reader loses some"})
 
+    def _new_attempt(self) -> SocketAttempt:
+        return SocketAttempt(self._platform, self._driver, self._protocol)
+
     def _restore_position(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.
         if self._position is not None and not self._position.is_loaded and self._url.current:
@@ -302,25 +305,27 @@ class WebSocketClient:
             case Deliver(messages):
                 self._deliver(messages)
             case Send(text):
-                if self._link is not None:
-                    self._link.send(text)
+                if self._attempt is not None:
+                    self._attempt.send(text)
             case Measure():
-                if self._link is not None:
-                    self._link.measure()
+                if self._attempt is not None:
+                    self._attempt.measure()
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)
             case AskProviders():
-                self._link = _Link(self)
-                self._link.asking = self._tasks.spawn(self._ask(self._link))
+                self._attempt = self._new_attempt()
+                self._attempt.ask(
+                    self._protocol, self._url, self._tokens, self._tasks, self._restore_position
+                )
             case OpenSocket(announce):
                 url = self._url.current
                 if announce:
                     url += ("&" if "?" in url else "?") + "resume=1"
-                self._link = _Link(self)
-                self._link.open(url)
+                self._attempt = self._new_attempt()
+                self._attempt.open(url)
             case Close(code, reason):
-                if self._link is not None:
-                    self._link.close(code, reason)
+                if self._attempt is not None:
+                    self._attempt.close(code, reason)
             case Attempted(error):
                 for waiter in tuple(self._waiters):
                     _settle(waiter, None, error)
@@ -349,72 +354,6 @@ class WebSocketClient:
         code, reason = self._protocol.last_close or (NORMAL_CLOSURE, "")
         for drainer in tuple(self._drainers):
             _settle(drainer, None, error or Disconnected(code, reason))
-
-    async def _ask(self, link: _Link) -> None:
-        try:
-            await self._url.ask()
-            self._restore_position()
-            token = await self._tokens.get()
-        except RealtimeError as error:
-            if link is self._link:
-                now = self._platform.now()
-                self._driver.run(self._protocol.provider_failed(now, error))
-        else:
-            if link is self._link:
-                now = self._platform.now()
-                self._driver.run(self._protocol.provided(now, token))
-
-
-class _Link:
-    """One attempt: its providers being asked, or its socket. Once replaced it is deaf."""
-
-    def __init__(self, client: WebSocketClient) -> None:
-        self._client = client
-        self._socket: Socket | None = None
-        self.asking: asyncio.Future[Any] | None = None
-
-    def open(self, url: str) -> None:
-        client = self._client
-        try:
-            self._socket = client._platform.open_websocket(url, self)
-        except Exception as error:
-            self.closed(ABNORMAL_CLOSURE, str(error))
-
-    def send(self, text: str) -> None:
-        if self._socket is not None:
-            self._socket.send(text)
-
-    @property
-    def buffered(self) -> int:
-        return self._socket.buffered if self._socket is not None else 0
-
-    def measure(self) -> None:
-        client = self._client
-        if client._protocol.state is State.OPEN:
-            client._driver.run(client._protocol.buffered(client._platform.now(), self.buffered))
-
-    def close(self, code: int, reason: str) -> None:
-        self._client._link = None
-        if self.asking is not None:
-            self.asking.cancel()
-        if self._socket is not None:
-            self._socket.close(code, reason)
-
-    def opened(self) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.opened(client._platform.now()))
-
-    def received(self, frames: Sequence[Frame]) -> None:
-        client = self._client
-        if client._link is self:
-            client._driver.run(client._protocol.received(client._platform.now(), frames))
-
-    def closed(self, code: int, reason: str) -> None:
-        client = self._client
-        if client._link is self:
-            client._link = None
-            client._driver.run(client._protocol.closed(client._platform.now(), code, reason))
 
 
 def _checked(type_: object) -> str:

@@ -25,9 +25,9 @@ from .actions import (
     Finished,
     Measure,
     OpenSocket,
+    WebSocketAction,
 )
 from .backoff import Backoff
-from .circumstances import Circumstances
 from .close_codes import HEARTBEAT_TIMEOUT, NORMAL_CLOSURE, UNAUTHORIZED, is_final
 from .errors import (
     ConnectionFailed,
@@ -39,6 +39,7 @@ from .errors import (
 )
 from .messages import Id, Message
 from .platform import Frame
+from .reconnecting import Reconnecting
 from .websocket_options import WebSocketOptions
 from .websocket_session import Actions, Session
 
@@ -71,7 +72,7 @@ class Due(Enum):
     DRAIN = "drain"
 
 
-class WebSocketProtocol:
+class WebSocketProtocol(Reconnecting[WebSocketAction]):
     """The state machine of one client. An event its state cannot have is an InvalidTransition.
 
     `asks` says whether there is a URL or a token to ask for at each attempt. `random` returns a
@@ -88,14 +89,15 @@ class WebSocketProtocol:
         time_ms: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
+        super().__init__(
+            Backoff(options.reconnect_interval, options.reconnect_interval_max, random)
+        )
         self.state = State.CLOSED
         self.last_close: tuple[int, str] | None = None
         self._options = options
         self._asks = asks
         self.session = Session(options, time_ms, new_id)
-        self._backoff = Backoff(options.reconnect_interval, options.reconnect_interval_max, random)
         self._deadlines: dict[Due, float] = {}
-        self._circumstances = Circumstances()
         self._token: str | None = None
         self._token_refused = False
         self._second_chance = True
@@ -108,11 +110,6 @@ class WebSocketProtocol:
         if (request := self.session.outbox.deadline) is not None:
             times.append(request)
         return min(times, default=None)
-
-    @property
-    def attempts(self) -> int:
-        """Reconnections since the last healthy connection, or since a person or network asked."""
-        return self._backoff.attempts
 
     @property
     def is_active(self) -> bool:
@@ -166,24 +163,6 @@ class WebSocketProtocol:
         Does nothing while a ping is under way.
         """
         return self._ping(now) if self.state is State.OPEN else []
-
-    def pause(self, now: float, reason: str) -> Actions:
-        """Drop the connection, and make none until `unpause`; what waits to be sent is kept."""
-        self._circumstances.paused = True
-        if self.state not in (State.WAITING, State.AUTHORIZING, State.CONNECTING, State.OPEN):
-            return []
-        actions: Actions = []
-        if self.state is not State.WAITING:
-            actions.append(Close(NORMAL_CLOSURE, reason))
-        if self.state is State.OPEN:
-            actions += self._lost(now, NORMAL_CLOSURE, reason)
-        self._enter(State.WAITING)
-        return actions
-
-    def unpause(self, now: float) -> Actions:
-        """Connect again, if that was wanted."""
-        self._circumstances.paused = False
-        return self._wake(now)
 
     def withdraw(self, message_id: Id) -> None:
         """Do not send it again: nobody waits for the answer any more."""
@@ -269,28 +248,6 @@ class WebSocketProtocol:
                 actions += self._on_due(due, now, late)
         return actions
 
-    def online(self, now: float) -> Actions:
-        """Use the network that came back, or see whether the socket outlived the change."""
-        self._circumstances.online = True
-        return self._wake(now)
-
-    def offline(self, now: float) -> Actions:
-        """Stop trying until there is a network. An open socket is left to its heartbeat."""
-        self._circumstances.online = False
-        self._postpone(now)
-        return []
-
-    def visible(self, now: float) -> Actions:
-        """Somebody looks: do not keep them waiting."""
-        self._circumstances.visible = True
-        return self._wake(now)
-
-    def hidden(self, now: float) -> Actions:
-        """Nobody looks: keep a connection, but take time to reconnect."""
-        self._circumstances.visible = False
-        self._postpone(now)
-        return []
-
     # How it decides
 
     def _expect(self, event: str, *states: State) -> None:
@@ -325,6 +282,17 @@ class WebSocketProtocol:
         at = self._deadlines.pop(Due.RETRY, None)
         if at is not None and self._circumstances.allow_attempts:
             self._deadlines[Due.RETRY] = now + self._circumstances.pause(at - now)
+
+    def _let_go(self, now: float, reason: str) -> Actions:
+        if self.state not in (State.WAITING, State.AUTHORIZING, State.CONNECTING, State.OPEN):
+            return []
+        actions: Actions = []
+        if self.state is not State.WAITING:
+            actions.append(Close(NORMAL_CLOSURE, reason))
+        if self.state is State.OPEN:
+            actions += self._lost(now, NORMAL_CLOSURE, reason)
+        self._enter(State.WAITING)
+        return actions
 
     def _lost(self, now: float, code: int, reason: str) -> Actions:
         self.last_close = (code, reason)
