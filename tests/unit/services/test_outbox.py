@@ -103,8 +103,9 @@ def test_requests_expire_in_their_order():
 
 def test_history_remembers_a_bounded_number():
     history = History()
-    assert all(history.is_new(n) for n in range(REMEMBERED + 1))
+    assert all(history.is_new(n) for n in range(2 * REMEMBERED + 1))
     assert not history.is_new(REMEMBERED)
+    assert not history.is_new(2 * REMEMBERED)
     assert history.is_new(0)
     assert history.last == 0
     assert history.is_new(None)
