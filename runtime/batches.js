@@ -8,22 +8,22 @@
 const LONGEST_BATCH = 1000;
 
 /**
- * Collect items for `deliver(items)`, one or more, oldest first. `close` forgets what waits;
- * `flush` delivers it now, before something that comes after it.
+ * Collect items for `deliver(items)`, one or more, oldest first. `pace.next(ready)` calls `ready`
+ * once more may be delivered. `flush` delivers what waits now, before something that comes after
+ * it; `close` forgets it.
  */
-export function batches(deliver) {
-  const { port1, port2 } = new MessageChannel();
+export function batches(deliver, pace = tasks()) {
   let waiting = [];
   let busy = false;
 
   const next = () => {
-    port2.postMessage(null); // a task: behind those of the messages that have arrived
+    pace.next(ready);
     const batch = waiting.length > LONGEST_BATCH ? waiting.splice(0, LONGEST_BATCH) : waiting;
     if (batch === waiting) waiting = [];
     deliver(batch);
   };
 
-  port1.onmessage = () => {
+  const ready = () => {
     if (waiting.length) next();
     else busy = false;
   };
@@ -40,22 +40,19 @@ export function batches(deliver) {
     },
     close() {
       waiting = [];
-      port1.close();
+      pace.close();
     },
   };
 }
 
-// As in services/strict_json.py: shorter text cannot be nested deeper than its parser allows.
-const BRIEF = 1024;
-
-/** Whether a text may be parsed together with its neighbours: a short JSON object, by its looks. */
-export const looksBrief = (text) =>
-  text.length < BRIEF && text.charCodeAt(0) === 0x7b && text.charCodeAt(text.length - 1) === 0x7d;
-
-const encoder = new TextEncoder();
-
-/** UTF-8: Pyodide takes bytes faster than it takes all but the shortest text. */
-export const bytes = (text) => encoder.encode(text);
-
-/** The bytes of a JSON array of such texts. */
-export const arrayOf = (texts) => bytes(`[${texts.join(",")}]`);
+/** The pace of the browser's tasks: the next comes behind those of messages that have arrived. */
+function tasks() {
+  const { port1, port2 } = new MessageChannel();
+  return {
+    next(ready) {
+      port1.onmessage = ready;
+      port2.postMessage(null);
+    },
+    close: () => port1.close(),
+  };
+}

@@ -1,7 +1,7 @@
 // One event stream over fetch, for services/browser.py, its events in batches. The package
 // eventsource-parser reads the stream; when to reconnect is decided in Python.
 import { createParser } from "../vendor/eventsource_parser.js";
-import { arrayOf, looksBrief } from "./batches.js";
+import { arrayOf, looksBrief } from "./frames.js";
 
 const ALIVE_EVERY = 1000; // milliseconds: a sign of life needs no crossing for each chunk
 

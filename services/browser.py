@@ -109,11 +109,13 @@ class BrowserPlatform:
             )
         return str(absolute.href)
 
-    def open_websocket(self, url: str, listener: SocketListener) -> Socket:
+    def open_websocket(
+        self, url: str, listener: SocketListener, *, background: bool = False
+    ) -> Socket:
         """Start to open a socket."""
         try:
             if (module := _module("socket")) is not None:
-                return BatchedSocket(module, url, listener, self._guard)
+                return BatchedSocket(module, url, listener, self._guard, background=background)
             return PlainSocket(url, listener, self._guard)
         except JsException as error:
             raise ConnectionFailed(f"{error.name}: {error.message}") from error
@@ -349,11 +351,17 @@ class PlainSocket:
         self._listener.closed(int(event.code), str(event.reason))
 
 
-class BatchedSocket(PlainSocket):
+class BatchedSocket:
     """The same over ``runtime/socket.js``, which hands over many frames at once under load."""
 
     def __init__(
-        self, module: Any, url: str, listener: SocketListener, guard: Callable[..., Any]
+        self,
+        module: Any,
+        url: str,
+        listener: SocketListener,
+        guard: Callable[..., Any],
+        *,
+        background: bool,
     ) -> None:
         self._proxies = Proxies(
             guard,
@@ -366,15 +374,23 @@ class BatchedSocket(PlainSocket):
         )
         self._listener = listener
         try:
-            self._link = module.open(url, self._proxies.handed_over())
+            self._socket = module.open(url, self._proxies.handed_over(), background)
         except JsException:
             self._proxies.destroy()
             raise
-        self._socket = self._link.socket
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were handed over and have not gone to the network yet."""
+        return int(self._socket.buffered())
+
+    def send(self, frame: str | bytes) -> None:
+        """Hand a frame to the browser."""
+        self._socket.send(frame if isinstance(frame, str) else to_js(frame))
 
     def close(self, code: int, reason: str) -> None:
         """Close, and hear nothing more of it."""
-        self._link.close(code, reason)
+        self._socket.close(code, reason)
         self._proxies.destroy()
 
     def _objects(self, buffer: Any, count: int) -> bool:

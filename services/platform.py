@@ -137,8 +137,12 @@ class Platform(Protocol):
         Raises ConfigurationError if it is no URL, or one of another scheme.
         """
 
-    def open_websocket(self, url: str, listener: SocketListener) -> Socket:
+    def open_websocket(
+        self, url: str, listener: SocketListener, *, background: bool = False
+    ) -> Socket:
         """Start to open a socket. `listener` is never called before this returns.
+
+        `background` keeps the browser's own work for each frame off the page's thread.
 
         Raises ConnectionFailed where the browser refuses at once.
         """

@@ -16,9 +16,15 @@ class SocketAttempt(Attempt[WebSocketAction]):
     """Tells the protocol what its socket tells, and hands the socket what the protocol sends."""
 
     def __init__(
-        self, platform: Platform, driver: Driver[WebSocketAction], protocol: WebSocketProtocol
+        self,
+        platform: Platform,
+        driver: Driver[WebSocketAction],
+        protocol: WebSocketProtocol,
+        *,
+        background: bool,
     ) -> None:
         super().__init__(platform, driver)
+        self._background = background
         self._protocol = protocol
         self._socket: Socket | None = None
 
@@ -30,7 +36,7 @@ class SocketAttempt(Attempt[WebSocketAction]):
     def open(self, url: str) -> None:
         """Open the socket; where the browser refuses at once, that is a close like any other."""
         try:
-            self._socket = self._platform.open_websocket(url, self)
+            self._socket = self._platform.open_websocket(url, self, background=self._background)
         except Exception as error:
             self.closed(ABNORMAL_CLOSURE, str(error))
 

@@ -55,7 +55,8 @@ class WebSocketClient:
     `queue_limit` bounds what waits to be sent or acknowledged; `queue_policy` says what becomes
     of one message more: "raise" QueueFull, or "drop-oldest" or "drop-newest". While the browser
     holds more than `high_water` bytes that have not left it, messages are queued.
-    `resume_after_reload` keeps the last id in the tab's session storage.
+    `resume_after_reload` keeps the last id in the tab's session storage. `background` puts the
+    socket into a worker: for streams so dense that the page's thread feels them.
 
     Besides the server's types, handlers may ask for `*` (whole messages) and for the lifecycle:
     `connected` {}, `disconnected` {code, reason}, `error` {error}, `reconnect-failed` {},
@@ -79,6 +80,7 @@ class WebSocketClient:
         queue_policy: QueuePolicy = "raise",
         high_water: int = 1024 * 1024,
         resume_after_reload: bool = False,
+        background: bool = False,
         platform: Platform | None = None,
     ) -> None:
         limits = WebSocketOptions(
@@ -113,6 +115,7 @@ class WebSocketClient:
         self._position: StoredPosition | None = None
         if resume_after_reload:
             self._position = StoredPosition(self._platform)
+        self._background = background
         self._attempt: SocketAttempt | None = None
         self._drainers: set[asyncio.Future[None]] = set()
         self._waiters: set[asyncio.Future[None]] = set()
@@ -286,7 +289,9 @@ class WebSocketClient:
         self._emitter.emit("error", {"error": "messages(): a slow reader loses some"})
 
     def _new_attempt(self) -> SocketAttempt:
-        return SocketAttempt(self._platform, self._driver, self._protocol)
+        return SocketAttempt(
+            self._platform, self._driver, self._protocol, background=self._background
+        )
 
     def _restore_position(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.

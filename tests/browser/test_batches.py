@@ -33,6 +33,7 @@ def server():
     own = js.window.WebSocket
     fake = run_js(
         """(class {
+            static OPEN = 1;
             readyState = 1; bufferedAmount = 0; sent = [];
             constructor(url) { this.url = url; globalThis.fakeSocket = this; }
             send(frame) { this.sent.push(frame); }

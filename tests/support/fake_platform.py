@@ -205,7 +205,9 @@ class FakePlatform:
             raise ConfigurationError(f"url: expected another scheme, came {url!r}")
         return absolute
 
-    def open_websocket(self, url: str, listener: SocketListener) -> FakeSocket:
+    def open_websocket(
+        self, url: str, listener: SocketListener, *, background: bool = False
+    ) -> FakeSocket:
         if self.refuse_sockets:
             raise ConnectionFailed("SecurityError: mixed content")
         self.sockets.append(FakeSocket(url, listener))
