@@ -1,14 +1,14 @@
 // One event stream over fetch, for services/browser.py, its events in batches. The package
 // eventsource-parser reads the stream; when to reconnect is decided in Python.
 import { createParser } from "../vendor/eventsource_parser.js";
-import { arrayOf, looksBrief } from "./frames.js";
+import { looksBrief, together } from "./frames.js";
 
 const ALIVE_EVERY = 1000; // milliseconds: a sign of life needs no crossing for each chunk
 
 /**
  * Open a stream. `listener` has opened(header Last-Event-ID or ""), alive(), event(name, data, id),
  * positioned(id), retry_in(seconds), closed(status or undefined, reason, seconds of Retry-After or
- * undefined), and events(UTF-8 of a JSON array of data, [name, id, name, id, ...]), which returns
+ * undefined), and events(UTF-8 of their data, together, [name, id, name, id, ...]), which returns
  * false if the data is not what it looks like. After closed(), and after calling what this
  * returns, nothing more is heard.
  */
@@ -91,10 +91,10 @@ function reader(tell) {
   const flush = () => {
     const run = events;
     events = [];
-    const together =
+    const taken =
       run.length > 1 &&
-      tell("events", arrayOf(run.map(({ data }) => data)), run.flatMap(({ event, id }) => [event, id]));
-    if (together === false) run.forEach(({ event, data, id }) => tell("event", event, data, id));
+      tell("events", together(run.map(({ data }) => data)), run.flatMap(({ event, id }) => [event, id]));
+    if (taken === false) run.forEach(({ event, data, id }) => tell("event", event, data, id));
   };
 
   const parser = createParser({

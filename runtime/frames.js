@@ -4,25 +4,31 @@
 // As in services/strict_json.py: shorter text cannot be nested deeper than its parser allows.
 const BRIEF = 1024;
 
+// RFC 7464 separates JSON texts with it; in none of them can it stand.
+const SEPARATOR = "\u001e";
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Whether a text may be parsed together with its neighbours: a short JSON object, by its looks. */
 export const looksBrief = (text) =>
-  text.length < BRIEF && text.charCodeAt(0) === 0x7b && text.charCodeAt(text.length - 1) === 0x7d;
+  text.length < BRIEF &&
+  text.charCodeAt(0) === 0x7b &&
+  text.charCodeAt(text.length - 1) === 0x7d &&
+  !text.includes(SEPARATOR);
 
-/** The UTF-8 of a JSON array of such texts: Pyodide takes bytes faster than long text. */
-export const arrayOf = (texts) => encoder.encode(`[${texts.join(",")}]`);
+/** The UTF-8 of such texts, together: Pyodide takes bytes faster than long text. */
+export const together = (texts) => encoder.encode(texts.join(SEPARATOR));
 
 /**
  * Pack frames, oldest first. A packet is a short text, an ArrayBuffer (a binary frame), `{ long }`
- * (the UTF-8 of a long text) or `{ array, lengths }` (texts that look brief, and their lengths).
+ * (the UTF-8 of a long text) or `{ brief }` (that of several that look brief, together).
  */
 export function pack(frames) {
   const packets = [];
   let run = [];
   const packRun = () => {
-    if (run.length > 1) packets.push({ array: arrayOf(run), lengths: run.map(({ length }) => length) });
+    if (run.length > 1) packets.push({ brief: together(run) });
     else packets.push(...run);
     run = [];
   };
@@ -43,13 +49,13 @@ export function pack(frames) {
 export const buffersOf = (packets) =>
   packets.flatMap((packet) => {
     if (typeof packet === "string") return [];
-    return packet instanceof ArrayBuffer ? [packet] : [(packet.array ?? packet.long).buffer];
+    return packet instanceof ArrayBuffer ? [packet] : [(packet.brief ?? packet.long).buffer];
   });
 
 /**
  * Deliver packets until `isDeaf()`. `listener` has text(frame), long_text(UTF-8), binary(buffer),
- * and objects(UTF-8 of a JSON array of frames, their number), which returns false if they are not
- * what they look like: then they come one by one.
+ * and objects(UTF-8 of frames, together), which returns false if one of them is not what it looks
+ * like: then they come one by one.
  */
 export function deliver(packets, listener, isDeaf) {
   for (const packet of packets) {
@@ -57,14 +63,8 @@ export function deliver(packets, listener, isDeaf) {
     if (typeof packet === "string") listener.text(packet);
     else if (packet instanceof ArrayBuffer) listener.binary(packet);
     else if (packet.long) listener.long_text(packet.long);
-    else if (listener.objects(packet.array, packet.lengths.length) === false) {
-      deliver(textsOf(packet), listener, isDeaf);
+    else if (listener.objects(packet.brief) === false) {
+      deliver(decoder.decode(packet.brief).split(SEPARATOR), listener, isDeaf);
     }
   }
-}
-
-function textsOf({ array, lengths }) {
-  const text = decoder.decode(array);
-  let end = 0; // of the one before; each begins behind a bracket or a comma
-  return lengths.map((length) => text.slice(end + 1, (end += 1 + length)));
 }

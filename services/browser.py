@@ -143,7 +143,7 @@ class BrowserPlatform:
         def events(buffer: Any, fields: Any) -> bool:
             names_and_ids = fields.to_py()
             try:
-                objects = loads_brief_objects(buffer.to_bytes(), len(names_and_ids) // 2)
+                objects = loads_brief_objects(buffer.to_bytes())
             except ValueError:
                 return False
             listener.received(
@@ -393,9 +393,9 @@ class BatchedSocket:
         self._socket.close(code, reason)
         self._proxies.destroy()
 
-    def _objects(self, buffer: Any, count: int) -> bool:
+    def _objects(self, buffer: Any) -> bool:
         try:
-            frames = loads_brief_objects(buffer.to_bytes(), count)
+            frames = loads_brief_objects(buffer.to_bytes())
         except ValueError:
             return False  # one of them is not what it looks like: they come again, one by one
         self._listener.received(frames)

@@ -24,25 +24,46 @@ def _refuse(name: str) -> NoReturn:
 
 # Made once: json.loads would make one for each message.
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_scan = _DECODER.scan_once  # type: ignore[attr-defined]
+
+SEPARATOR = "\x1e"
 
 
 def loads(text: str) -> Any:
     """Parse `text`. Raises ValueError, and nothing else, if it is not JSON or nested too deep."""
     if len(text) >= BRIEF and _is_deep(text):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    return _DECODER.decode(text)
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        # Without their ends, twice as many brackets fit into a short text as the limit allows.
+        raise ValueError(f"nested deeper than {MAX_DEPTH}") from None
 
 
-def loads_brief_objects(data: bytes, count: int) -> list[dict[str, Any]]:
-    """Parse an array of `count` objects, each written in fewer than `BRIEF` characters.
+def loads_brief_objects(data: bytes) -> list[dict[str, Any]]:
+    """Parse objects of fewer than `BRIEF` characters each, separated by U+001E (as RFC 7464 does).
 
-    One run of the parser for many texts takes little more than half the time of as many runs.
+    The separator is neither white space nor allowed in a string: so no text, however broken, can
+    reach into the next one, and none is nested deeper than its own length allows.
     Raises ValueError, and nothing else, if it is anything else.
     """
-    values = _DECODER.decode(data.decode())
-    if len(values) == count and all(type(value) is dict for value in values):
-        return values  # type: ignore[no-any-return]
-    raise ValueError(f"expected an array of {count} objects")
+    text = data.decode()
+    values: list[dict[str, Any]] = []
+    end = 0
+    try:
+        while True:
+            value, end = _scan(text, end)
+            if type(value) is not dict:
+                break
+            values.append(value)
+            if end == len(text):
+                return values
+            if text[end] != SEPARATOR:
+                break
+            end += 1
+    except (StopIteration, RecursionError):
+        pass
+    raise ValueError(f"expected objects separated by U+001E, came something else at {end}")
 
 
 def _is_deep(text: str) -> bool:

@@ -82,6 +82,16 @@ async def test_ten_thousand_stay_in_order_in_a_few_batches(server, until):
     socket.close(1000, "")
 
 
+async def test_texts_without_an_end_do_not_add_up(server, until):
+    listener = Recorder()
+    socket = open_socket(listener)
+    deep = ['{"a":' + "[" * 1000 + "{}"] * 20
+    server().deliver("{}", *deep)
+    await until(lambda: len(listener.items) == 21)
+    assert listener.items == ["{}", *deep]
+    socket.close(1000, "")
+
+
 @pytest.mark.parametrize(
     "odd",
     [
