@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV = .venv/bin
 
-.PHONY: run test bench site setup lint check unit browser e2e
+.PHONY: run test bench site setup lint check unit faults browser e2e
 
 run:
 	@$(PYTHON) tools/setup.py run
@@ -19,7 +19,7 @@ lint: setup
 	@$(VENV)/ruff format --check .
 	@$(VENV)/python -m mypy
 
-unit browser e2e: setup
+unit faults browser e2e: setup
 	@$(VENV)/python -m pytest tests/$@
 
 bench: setup

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import socket
 import sys
 
 import uvicorn
 
-from server.app import create_app
+from server import logs
+from server.app import Gateway
+from server.auth_database import AuthDatabaseError
 from server.event_log import EventLogError
+from server.frames import MAX_FRAME
+from server.serving import FAREWELL, Server
 from server.settings import Settings, SettingsError
-from server.websocket import MAX_FRAME
 
 #: Connections that may wait to be accepted.
 _BACKLOG = 2048
@@ -23,8 +25,8 @@ _BACKLOG = 2048
 #: a client that never reads again cannot hold it for ever.
 _UNREAD_TIMEOUT = 30_000
 
-#: Seconds that open connections have to end when the gateway stops.
-_FAREWELL = 2
+#: Linux: accepted sockets inherit it from the one that listens.
+_DROPS_UNREAD = hasattr(socket, "TCP_USER_TIMEOUT")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -35,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        if _DROPS_UNREAD:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT)
         listener.bind(address)
         listener.listen(_BACKLOG)
@@ -55,36 +57,39 @@ def main() -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(_cannot_listen(error, settings))
+    logs.configure(settings.log_format, sys.stderr)
     with listener:
         try:
-            app = create_app(settings)
+            gateway = Gateway(settings)
         except EventLogError as error:
             return _fail(
                 f"Cannot keep the event log in {settings.data_dir} ({error}). "
                 "Choose another folder: DATA_DIR=/tmp/realtime make run"
             )
-        # Only warnings from uvicorn: its notes quote URLs, and a URL may carry a token.
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        except (AuthDatabaseError, OSError, ValueError) as error:
+            return _fail(f"Cannot keep the accounts in {settings.data_dir} ({error}).")
         config = uvicorn.Config(
-            app,
+            gateway.app(),
             log_config=None,
             access_log=False,
             # Anyone can send X-Forwarded-For, and the rate limit counts by address.
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=_FAREWELL,
+            timeout_graceful_shutdown=FAREWELL,
             # Past this, uvicorn resets the connection while the client still sends, and the
             # client never learns why; up to this, the endpoint closes it properly.
             ws_max_size=8 * MAX_FRAME,
+            # A client that is past its rate is not read, nor are its pongs then. Where the
+            # kernel drops a client that is gone (see above), none is waited for.
+            ws_ping_timeout=None if _DROPS_UNREAD else 20,
             # Frames are small, and compressing one anew for each client is what costs.
             ws_per_message_deflate=False,
         )
         name = f"[{host}]" if ":" in host else host
         print(f"http://{name}:{listener.getsockname()[1]}/", flush=True)
-        # uvicorn stops gracefully and then raises the signal again.
+        # Before the server listens for it, SIGINT is this exception.
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run([listener])
+            Server(config, gateway.connections).run([listener])
     return 0
 
 

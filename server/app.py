@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,88 +15,199 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
-from server import event_stream, websocket
+from server import event_stream, frames, validation
+from server.access_tokens import AccessTokens, load_secret
+from server.account_store import AccountStore
 from server.api import Api
+from server.auth_database import AuthDatabase, AuthDatabaseError
+from server.authenticator import Authenticator
+from server.connections import Connections
 from server.event_log import EventLogError, SQLiteEventLog
 from server.event_stream import EventStreamEndpoint
+from server.guard import Guard, is_api
 from server.hosts import HostCheck
 from server.hub import Feed
+from server.login import Login, LoginAttempts
+from server.metrics import Metrics
+from server.passwords import PasswordPool
+from server.posts import Posts
 from server.rate_limit import RateLimiter
+from server.session_store import SessionStore
 from server.settings import Settings
 from server.site import Site
 from server.validation import ValidationError
-from server.websocket import WebSocketEndpoint
+from server.websocket import Publisher, WebSocketEndpoint
 
 logger = logging.getLogger(__name__)
 
+#: Seconds between two looks at whether another process changed the accounts.
+_WATCH_INTERVAL = 1
 
-def create_app(settings: Settings) -> Starlette:
-    """Build the gateway; raises `EventLogError` if its log cannot be opened."""
-    log = SQLiteEventLog(settings.data_dir / "events.db", horizon=settings.replay_horizon)
-    queue_limit = settings.client_queue
-    notifications = Feed("notification", log, websocket.encode_event, queue_limit=queue_limit)
-    activities = Feed("activity", log, event_stream.encode_event, queue_limit=queue_limit)
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await notifications.open()
-        await activities.open()
-        try:
-            yield
-        finally:
-            log.close()
+class Gateway:
+    """Everything that a gateway consists of, put together from its settings.
 
-    api = Api(
-        notifications,
-        activities,
-        rate_limiter=RateLimiter(settings.rate_limit, settings.rate_burst),
-        body_limit=settings.body_limit,
-        allowed_origins=settings.allowed_origins,
-    )
-    sockets = WebSocketEndpoint(notifications, allowed_origins=settings.allowed_origins)
-    streams = EventStreamEndpoint(activities, comment_interval=settings.sse_comment_interval)
-    # A router of its own, so that what it does not know is not looked for among the files.
-    api_routes = Router(
-        [
-            Route("/events", streams, methods=["GET"]),
-            Route("/notifications", api.notifications, methods=["POST"]),
-            Route("/activities", api.activities, methods=["GET", "POST"]),
-        ],
-        redirect_slashes=False,
-    )
-    cross_origin = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_credentials=True,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Last-Event-ID"],
-        expose_headers=["Last-Event-ID", "Retry-After"],
-    )
-    # The name it was told to listen on is its own.
-    hosts = Middleware(HostCheck, allowed={settings.host.lower(), *settings.allowed_hosts})
-    return Starlette(
-        routes=[
+    Raises `EventLogError`, `AuthDatabaseError`, and for the file of the secret `OSError` and
+    `ValueError`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = SQLiteEventLog(
+            settings.data_dir / "events.db",
+            horizon=settings.replay_horizon,
+            applied_horizon=settings.applied_horizon,
+        )
+        # After the log, which makes sure that there is no other gateway here.
+        self._database = AuthDatabase(settings.data_dir / "auth.db")
+        self._accounts = AccountStore(self._database)
+        self._accounts.ensure(settings.accounts)
+        self._sessions = SessionStore(self._database, ttl=settings.refresh_token_ttl)
+        secret = settings.auth_secret or load_secret(settings.data_dir / "auth.secret")
+        self._tokens = AccessTokens(secret, ttl=settings.access_token_ttl)
+        self._authenticator = Authenticator(
+            self._tokens, self._sessions, required=settings.require_auth
+        )
+        self._passwords = PasswordPool()
+        self._rate_limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
+        self.connections = Connections()
+        self.metrics = metrics = Metrics()
+        limit = settings.client_queue
+        self._notifications = Feed(
+            "notification", self._log, frames.encode_event, queue_limit=limit, metrics=metrics
+        )
+        self._activities = Feed(
+            "activity", self._log, event_stream.encode_event, queue_limit=limit, metrics=metrics
+        )
+        metrics.gauge(
+            "gateway_websockets",
+            "WebSockets that are connected",
+            lambda: len(self._notifications.subscriptions),
+        )
+        metrics.gauge(
+            "gateway_event_streams",
+            "Event streams that are connected",
+            lambda: len(self._activities.subscriptions),
+        )
+
+    def app(self) -> Starlette:
+        """Return the application."""
+        settings = self._settings
+        doors = Guard(Router(self._routes()), self._authenticator, settings.metrics_token)
+        cross_origin = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Last-Event-ID"],
+            expose_headers=["Last-Event-ID", "Retry-After", "WWW-Authenticate"],
+        )
+        # The name it was told to listen on is its own.
+        hosts = Middleware(HostCheck, allowed={settings.host.lower(), *settings.allowed_hosts})
+        return Starlette(
+            routes=[Mount("/", app=doors)],
+            middleware=[hosts, cross_origin] if settings.allowed_origins else [hosts],
+            exception_handlers={
+                HTTPException: _http_error,
+                ValidationError: _validation_error,
+                EventLogError: _out_of_order("event log"),
+                AuthDatabaseError: _out_of_order("account database"),
+                ClientDisconnect: _client_disconnect,
+            },
+            lifespan=self._lifespan,
+        )
+
+    def _routes(self) -> list[Route | Mount | WebSocketRoute]:
+        settings = self._settings
+        posts = Posts(
+            rate_limiter=self._rate_limiter,
+            metrics=self.metrics,
+            body_limit=settings.body_limit,
+            allowed_origins=settings.allowed_origins,
+        )
+        api = Api(self._notifications, self._activities, posts)
+        login = Login(
+            self._accounts,
+            self._sessions,
+            self._tokens,
+            authenticator=self._authenticator,
+            attempts=LoginAttempts(settings.login_attempts),
+            pool=self._passwords,
+            posts=posts,
+            connections=self.connections,
+            metrics=self.metrics,
+            cookie_age=settings.refresh_token_ttl,
+            secure_cookies=settings.secure_cookies,
+        )
+        sockets = WebSocketEndpoint(
+            self._notifications,
+            {
+                "notification": Publisher(self._notifications, validation.notification),
+                "activity": Publisher(self._activities, validation.activity),
+            },
+            authenticator=self._authenticator,
+            connections=self.connections,
+            rate_limiter=self._rate_limiter,
+            metrics=self.metrics,
+            allowed_origins=settings.allowed_origins,
+        )
+        streams = EventStreamEndpoint(
+            self._activities,
+            connections=self.connections,
+            metrics=self.metrics,
+            comment_interval=settings.sse_comment_interval,
+        )
+        # A router of its own, so that what it does not know is not looked for among the files.
+        api_routes = Router(
+            [
+                Route("/events", streams, methods=["GET"]),
+                Route("/notifications", api.notifications, methods=["POST"]),
+                Route("/activities", api.activities, methods=["GET", "POST"]),
+                Route("/login", login.login, methods=["POST"]),
+                Route("/refresh", login.refresh, methods=["POST"]),
+                Route("/logout", login.logout, methods=["POST"]),
+            ],
+            redirect_slashes=False,
+        )
+        return [
             Route("/healthz", api.health, methods=["GET"]),
+            Route("/metrics", self.metrics.endpoint, methods=["GET"]),
             WebSocketRoute("/ws", sockets.connect),
             Mount("/api", app=api_routes),
             Mount("/", app=Site(directory=settings.site_dir)),
-        ],
-        middleware=[hosts, cross_origin] if settings.allowed_origins else [hosts],
-        exception_handlers={
-            HTTPException: _http_error,
-            ValidationError: _validation_error,
-            EventLogError: _log_error,
-            ClientDisconnect: _client_disconnect,
-        },
-        lifespan=lifespan,
-    )
+        ]
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self._notifications.open()
+        await self._activities.open()
+        watch = asyncio.create_task(self._watch_accounts())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            self.close()
+
+    async def _watch_accounts(self) -> None:
+        """End the connections of sessions that another process has ended."""
+        version = None
+        while True:
+            with contextlib.suppress(AuthDatabaseError):
+                if version != (version := self._database.version()):
+                    self.connections.revoke_unless(self._sessions.is_open)
+            await asyncio.sleep(_WATCH_INTERVAL)
+
+    def close(self) -> None:
+        """Release the files."""
+        self._passwords.close()
+        self._database.close()
+        self._log.close()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith("/api/"):
-        body = {"error": {"message": error.detail}}
-        return JSONResponse(body, error.status_code, headers=error.headers)
+    if is_api(request.url.path):
+        return _json_error({"message": error.detail}, error.status_code, error.headers)
     return PlainTextResponse(error.detail, error.status_code, headers=error.headers)
 
 
@@ -107,14 +219,23 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         "expected": error.expected,
         "got": error.got,
     }
-    return JSONResponse({"error": body}, 422)
+    return _json_error(body, 422)
 
 
-async def _log_error(_: Request, error: Exception) -> Response:
-    logger.error("The event log failed: %s", error)
-    return JSONResponse({"error": {"message": "The event log is out of order"}}, 503)
+def _out_of_order(what: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handler(_: Request, error: Exception) -> Response:
+        logger.error("The %s failed", what, extra={"error": str(error)})
+        return _json_error({"message": f"The {what} is out of order"}, 503)
+
+    return handler
 
 
 async def _client_disconnect(_: Request, _error: Exception) -> Response:
     # Nobody is left to read it.
     return Response(status_code=400)
+
+
+def _json_error(
+    body: dict[str, str], status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    return JSONResponse({"error": body}, status, {"Cache-Control": "no-store", **(headers or {})})

@@ -12,6 +12,9 @@ import fcntl
 import json
 import logging
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +26,14 @@ logger = logging.getLogger(__name__)
 
 class EventLogError(Exception):
     """The log cannot be opened, read or written; the message says why in one line."""
+
+
+class AlreadyAppliedError(Exception):
+    """There is an event with that key already; `event_id` is its id."""
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(f"already applied as event {event_id}")
+        self.event_id = event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,12 @@ class Event:
 class EventLog(Protocol):
     """What the gateway needs of a log. Every method may raise `EventLogError`."""
 
-    async def append(self, kind: str, payload: dict[str, Any]) -> Event:
-        """Store an event for good, and return it with its id."""
+    async def append(self, kind: str, payload: dict[str, Any], *, key: str | None = None) -> Event:
+        """Store an event for good, and return it with its id.
+
+        With a key, only once: raises `AlreadyAppliedError` if there is an event with that key.
+        Event and key are stored together or not at all. The newest keys are remembered.
+        """
 
     async def after(self, kind: str, position: int, *, limit: int) -> list[Event]:
         """Return at most `limit` events of type `kind` that follow `position`, oldest first."""
@@ -51,8 +66,11 @@ class EventLog(Protocol):
     async def latest(self, kind: str, *, limit: int) -> list[Event]:
         """Return the last `limit` events of type `kind`, newest first."""
 
+    async def origin(self) -> int:
+        """Return the position before the first event there ever was: all ids are above it."""
+
     async def last_id(self) -> int:
-        """Return the highest id ever given, 0 before the first."""
+        """Return the highest id ever given, the origin before the first."""
 
     async def oldest_position(self, kind: str) -> int:
         """Return the lowest id after which every event of type `kind` is still there."""
@@ -73,8 +91,13 @@ class SQLiteEventLog:
     AUTOINCREMENT, unlike a plain rowid, never gives an id twice, even after its row is deleted
     (https://www.sqlite.org/autoinc.html).
 
-    The newest `horizon` events of each type are kept, and somewhat more: older ones are deleted
-    in small batches, so that no append has to wait for a large one.
+    A new log begins at the microseconds since 1970. So one that replaces another gives higher ids
+    than the other ever did, short of a million events a second, and an id that is not above the
+    origin is known to be of another log. Until the year 2255 such ids are exact in JavaScript.
+
+    The newest `horizon` events of each type are kept, and the newest `applied_horizon` keys, and
+    somewhat more: older ones are deleted in small batches, so that no append has to wait for a
+    large one.
     """
 
     _SCHEMA = """
@@ -86,12 +109,26 @@ class SQLiteEventLog:
         );
         CREATE INDEX IF NOT EXISTS events_by_type ON events (type, id);
         CREATE TABLE IF NOT EXISTS pruned (type TEXT PRIMARY KEY, id INTEGER NOT NULL);
+        CREATE TABLE IF NOT EXISTS applied (event INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+        CREATE TABLE IF NOT EXISTS origin (position INTEGER NOT NULL);
     """
 
-    def __init__(self, path: Path, *, horizon: int) -> None:
-        """Open the log at `path`, made if missing; raises `EventLogError`."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        horizon: int,
+        applied_horizon: int = 100_000,
+        origin: int | None = None,
+    ) -> None:
+        """Open the log at `path`, made if missing; raises `EventLogError`.
+
+        `origin` is where a new log begins, instead of now.
+        """
         self._horizon = horizon
         self._batch = max(1, horizon // 100)
+        self._applied_horizon = applied_horizon
+        self._applied_batch = max(1, min(100, applied_horizon // 100))
         self._appended: dict[str, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,22 +150,22 @@ class SQLiteEventLog:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(self._SCHEMA)
             # Opening a read-only file succeeds; only writing tells.
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("ROLLBACK")
+            with self._transaction():
+                self._origin = self._begin(time.time_ns() // 1000 if origin is None else origin)
+            ((self._applied,),) = self._db.execute("SELECT count(*) FROM applied").fetchall()
         except sqlite3.Error as error:
             self.close()
             raise EventLogError(_reason(error)) from error
 
-    async def append(self, kind: str, payload: dict[str, Any]) -> Event:
+    async def append(self, kind: str, payload: dict[str, Any], *, key: str | None = None) -> Event:
         """Store an event for good, and return it with its id."""
         timestamp = now()
         text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        ((event_id,),) = self._query(
-            "INSERT INTO events (type, payload, timestamp) VALUES (?, ?, ?) RETURNING id",
-            kind,
-            text,
-            timestamp,
-        )
+        if key is None:
+            event_id = self._insert(kind, text, timestamp)
+        else:
+            event_id = self._insert_once(key, kind, text, timestamp)
+            self._prune_applied()
         self._prune(kind)
         return _event(event_id, kind, payload, timestamp)
 
@@ -140,10 +177,14 @@ class SQLiteEventLog:
         """Return the last `limit` events of type `kind`, newest first."""
         return self._events("type = ? ORDER BY id DESC LIMIT ?", kind, limit)
 
+    async def origin(self) -> int:
+        """Return the position before the first event there ever was: all ids are above it."""
+        return self._origin
+
     async def last_id(self) -> int:
-        """Return the highest id ever given, 0 before the first."""
+        """Return the highest id ever given, the origin before the first."""
         rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-        return int(rows[0][0]) if rows else 0
+        return int(rows[0][0]) if rows else self._origin
 
     async def oldest_position(self, kind: str) -> int:
         """Return the lowest id after which every event of type `kind` is still there."""
@@ -155,6 +196,62 @@ class SQLiteEventLog:
         self._db.close()
         self._lock.close()
 
+    def _begin(self, origin: int) -> int:
+        """Return the log's origin; a log without any event or origin begins at `origin`."""
+        rows = self._db.execute("SELECT position FROM origin").fetchall()
+        if rows:
+            return int(rows[0][0])
+        if self._db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'events'").fetchall():
+            origin = 0  # made before logs had an origin
+        else:
+            self._db.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", (origin,))
+        self._db.execute("INSERT INTO origin VALUES (?)", (origin,))
+        return origin
+
+    def _insert(self, kind: str, text: str, timestamp: int) -> int:
+        rows = self._query(
+            "INSERT INTO events (type, payload, timestamp) VALUES (?, ?, ?) RETURNING id",
+            kind,
+            text,
+            timestamp,
+        )
+        return int(rows[0][0])
+
+    def _insert_once(self, key: str, kind: str, text: str, timestamp: int) -> int:
+        try:
+            with self._transaction():
+                rows = self._query("SELECT event FROM applied WHERE key = ?", key)
+                if rows:
+                    raise AlreadyAppliedError(int(rows[0][0]))
+                event_id = self._insert(kind, text, timestamp)
+                self._query("INSERT INTO applied (event, key) VALUES (?, ?)", event_id, key)
+        except sqlite3.Error as error:
+            raise EventLogError(_reason(error)) from error
+        self._applied += 1
+        return event_id
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make all that is done inside happen, or none of it."""
+        with self._db:  # commits, or rolls back
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+
+    def _prune_applied(self) -> None:
+        """Forget the oldest keys, once there is a batch of them too many."""
+        if self._applied < self._applied_horizon + self._applied_batch:
+            return
+        try:
+            deleted = self._db.execute(
+                """DELETE FROM applied WHERE event IN
+                (SELECT event FROM applied ORDER BY event LIMIT ?)""",
+                (self._applied - self._applied_horizon,),
+            )
+            self._applied -= deleted.rowcount
+        except sqlite3.Error as error:
+            # The event itself is stored; the next append tries again.
+            logger.warning("Cannot prune the applied ids: %s", _reason(error))
+
     def _prune(self, kind: str) -> None:
         """Delete what lies beyond the horizon, once a batch of it has gathered."""
         # The first append of a process prunes too: a process may end before its batch is full.
@@ -163,8 +260,7 @@ class SQLiteEventLog:
         if appended < self._batch:
             return
         try:
-            with self._db:
-                self._db.execute("BEGIN IMMEDIATE")
+            with self._transaction():
                 self._db.execute(
                     """INSERT OR REPLACE INTO pruned (type, id)
                     SELECT type, id FROM events WHERE type = ? ORDER BY id DESC LIMIT 1 OFFSET ?""",

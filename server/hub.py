@@ -8,11 +8,13 @@ The two meet at that position exactly, so there is neither a gap nor an overlap 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar
 
 from server.event_log import Event, EventLog
+from server.metrics import Metrics
 
 #: What a client is sent: text for a WebSocket, bytes for an event stream.
 Frame = TypeVar("Frame")
@@ -35,6 +37,7 @@ class Subscription(Generic[Frame]):
     Enter it as a context manager to take part, leave it to take part no more. The iteration ends
     after `end()`, or when more than `limit` frames wait: `overrun` tells that the client was too
     slow. Frames still waiting are dropped then; the client resumes from the last one it got.
+    After `finish()` it ends too, but with those.
     """
 
     def __init__(self, feed: Feed[Frame], limit: int) -> None:
@@ -42,7 +45,8 @@ class Subscription(Generic[Frame]):
         self._limit = limit
         self._frames: deque[Frame] = deque()
         self._changed = asyncio.Event()
-        self._ended = False
+        #: Whether there is nothing more to come, beside what waits.
+        self.ended = False
         self.overrun = False
         #: The position at which the queue begins and the log ends, for this client.
         self.start = feed.position
@@ -59,7 +63,7 @@ class Subscription(Generic[Frame]):
 
     async def __anext__(self) -> Frame:
         while not self._frames:
-            if self._ended:
+            if self.ended:
                 raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
@@ -76,9 +80,13 @@ class Subscription(Generic[Frame]):
 
     def end(self) -> None:
         """Drop what waits and end the iteration."""
-        self._feed.subscriptions.discard(self)
         self._frames.clear()
-        self._ended = True
+        self.finish()
+
+    def finish(self) -> None:
+        """End the iteration after what waits."""
+        self._feed.subscriptions.discard(self)
+        self.ended = True
         self._changed.set()
 
 
@@ -92,7 +100,14 @@ class Feed(Generic[Frame]):
         encode: Callable[[Event], Frame],
         *,
         queue_limit: int,
+        metrics: Metrics | None = None,
     ) -> None:
+        metrics = metrics or Metrics()
+        self._publish_seconds = metrics.publish_seconds
+        self._append_seconds = metrics.append_seconds
+        self._published = metrics.published[kind]
+        self._replayed = metrics.replayed[kind]
+        self._resets = metrics.resets
         self._kind = kind
         self._log = log
         self._encode = encode
@@ -106,19 +121,24 @@ class Feed(Generic[Frame]):
         """Take up where the log ends."""
         self.position = await self._log.last_id()
 
-    async def publish(self, payload: dict[str, Any]) -> Event:
-        """Append an event and hand it to everyone; raises `EventLogError`.
+    async def publish(self, payload: dict[str, Any], *, key: str | None = None) -> Event:
+        """Append an event and hand it to everyone.
 
         It is in the log before anyone sees it: no client ever holds an id that a restarted
-        gateway does not know.
+        gateway does not know. Raises `EventLogError`; with a key, see `EventLog.append`, also
+        `AlreadyAppliedError`.
         """
         # Two appends may finish in either order where the log is remote; delivery may not.
         async with self._turn:
-            event = await self._log.append(self._kind, payload)
+            started = time.perf_counter()
+            event = await self._log.append(self._kind, payload, key=key)
+            self._append_seconds.observe(time.perf_counter() - started)
             frame = self._encode(event)
             self.position = event.id
             for subscription in tuple(self.subscriptions):
                 subscription.offer(frame)
+            self._publish_seconds.observe(time.perf_counter() - started)
+        self._published.inc()
         return event
 
     def subscribe(self) -> Subscription[Frame]:
@@ -134,23 +154,32 @@ class Feed(Generic[Frame]):
 
         Raises `CannotResumeError` if `after` is no id of this log (`unknown-id`), or if events
         after it are gone (`expired`); the latter may happen midway, to a client so slow that
-        the log's horizon overtakes it.
+        the log's horizon overtakes it. "0" is before all logs. May raise `EventLogError`.
         """
         position = _position(after)
-        if position is None or position > max(until, await self._log.last_id()):
-            raise CannotResumeError("unknown-id")
+        if (
+            position is None
+            or position > max(until, await self._log.last_id())
+            or 0 < position < await self._log.origin()
+        ):
+            raise self._reset("unknown-id")
         while position < until:
             events = await self._log.after(self._kind, position, limit=_BATCH)
             # Asked after reading: the other way round, a deletion in between would go unseen.
             if position < await self._log.oldest_position(self._kind):
-                raise CannotResumeError("expired")
+                raise self._reset("expired")
             for event in events:
                 if event.id > until:
                     return
+                self._replayed.inc()
                 yield self._encode(event)
                 position = event.id
             if len(events) < _BATCH:
                 return
+
+    def _reset(self, reason: str) -> CannotResumeError:
+        self._resets[reason].inc()
+        return CannotResumeError(reason)
 
 
 def _position(wire_id: str) -> int | None:

@@ -1,10 +1,13 @@
-"""A token bucket for each client address."""
+"""A token bucket for each client."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
+
+from starlette.requests import HTTPConnection
 
 
 class RateLimiter:
@@ -29,8 +32,28 @@ class RateLimiter:
         self._forget(now)
         return wait
 
+    def give_back(self, key: str) -> None:
+        """Return a token taken before: what it was taken for does not count after all."""
+        if key in self._buckets:
+            tokens, counted = self._buckets[key]
+            self._buckets[key] = (min(self._burst, tokens + 1), counted)
+
     def _forget(self, now: float) -> None:
         """Drop the buckets that are full again, which are as good as new ones."""
         refill = self._burst / self._rate
         while now - next(iter(self._buckets.values()))[1] >= refill:
             self._buckets.popitem(last=False)
+
+
+def client_key(connection: HTTPConnection) -> str:
+    """Return what a client is counted by: its IPv4 address, or its IPv6 network.
+
+    Whoever has one IPv6 address has a /64 of them (RFC 4291 §2.5.1, RFC 6177).
+    """
+    host = connection.client.host if connection.client else ""
+    if ":" not in host:
+        return host
+    address = IPv6Address(host)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False))

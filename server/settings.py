@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
+
+from server import account_store, passwords
+from server.access_tokens import MIN_SECRET
+from server.logs import LogFormat
 
 #: The repository's root, which is also the root of the page.
 ROOT = Path(__file__).resolve().parent.parent
 
 _HOST_NAME = re.compile(r"[a-z0-9._-]+")
+#: RFC 6750 §2.1.
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 
 class SettingsError(ValueError):
-    """A variable holds a value the gateway cannot start with."""
+    """A variable holds a value the gateway cannot start with. A secret one is not repeated."""
 
-    def __init__(self, name: str, expected: str, got: str) -> None:
-        super().__init__(f"{name} must be {expected}, but is {got!r}.")
+    def __init__(self, name: str, expected: str, got: str | None = None) -> None:
+        but = "it is not" if got is None else f"is {got!r}"
+        super().__init__(f"{name} must be {expected}, but {but}.")
         self.name = name
 
 
@@ -31,7 +39,7 @@ class Settings:
     host: str = "127.0.0.1"
     #: The port to listen on; 0 lets the system choose a free one.
     port: int = 3000
-    #: The folder that holds the event log; made if missing.
+    #: The folder that holds the event log, the accounts and the secret; made if missing.
     data_dir: Path = Path("data")
     #: Origins beside the gateway's own whose pages may connect, as `scheme://host[:port]`.
     allowed_origins: tuple[str, ...] = ()
@@ -49,6 +57,26 @@ class Settings:
     client_queue: int = 1000
     #: Seconds between the comments that keep an idle event stream open.
     sse_comment_interval: float = 15
+    #: Ids of applied frames that are remembered, lest one be applied again.
+    applied_horizon: int = 100_000
+    #: Whether a client needs an access token for anything but the page.
+    require_auth: bool = False
+    #: Signs access tokens; without one, a random one is made and kept.
+    auth_secret: bytes | None = field(default=None, repr=False)
+    #: Accounts to make, or to give this password: names and passwords.
+    accounts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Seconds that an access token lasts.
+    access_token_ttl: int = 300
+    #: Seconds that a session lasts without being used.
+    refresh_token_ttl: int = 30 * 24 * 3600
+    #: Failed logins a minute for one name from one address.
+    login_attempts: int = 5
+    #: Whether cookies are for https alone, also where the gateway itself is asked over http.
+    secure_cookies: bool = False
+    #: Opens `/metrics`.
+    metrics_token: str | None = field(default=None, repr=False)
+    #: How the log is written; None means text to a terminal and JSON elsewhere.
+    log_format: LogFormat | None = None
     #: The folder the page is served from. No variable sets it.
     site_dir: Path = ROOT
 
@@ -71,6 +99,16 @@ class Settings:
             replay_horizon=read.integer("REPLAY_HORIZON", cls.replay_horizon, minimum=100),
             client_queue=read.integer("CLIENT_QUEUE", cls.client_queue, minimum=1),
             sse_comment_interval=read.number("SSE_COMMENT_INTERVAL", cls.sse_comment_interval),
+            applied_horizon=read.integer("APPLIED_HORIZON", cls.applied_horizon, minimum=100),
+            require_auth=read.boolean("REQUIRE_AUTH"),
+            auth_secret=read.secret("AUTH_SECRET"),
+            accounts=read.accounts("ACCOUNTS"),
+            access_token_ttl=read.integer("ACCESS_TOKEN_TTL", cls.access_token_ttl, minimum=1),
+            refresh_token_ttl=read.integer("REFRESH_TOKEN_TTL", cls.refresh_token_ttl, minimum=1),
+            login_attempts=read.integer("LOGIN_ATTEMPTS", cls.login_attempts, minimum=1),
+            secure_cookies=read.boolean("SECURE_COOKIES"),
+            metrics_token=read.bearer_token("METRICS_TOKEN"),
+            log_format=cast(LogFormat | None, read.choice("LOG_FORMAT", ("text", "json"))),
         )
 
 
@@ -103,6 +141,43 @@ class _Reader:
         if not 0 < value <= 1_000_000:
             raise SettingsError(name, "a number above 0, at most 1000000", text)
         return value
+
+    def boolean(self, name: str) -> bool:
+        text = self.text(name, "0")
+        if text.lower() not in ("0", "1", "false", "true"):
+            raise SettingsError(name, "0, 1, false or true", text)
+        return text.lower() in ("1", "true")
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        text = self.text(name, "")
+        if text and text not in choices:
+            raise SettingsError(name, " or ".join(choices), text)
+        return text or None
+
+    def secret(self, name: str) -> bytes | None:
+        secret = os.fsencode(self.text(name, ""))
+        if secret and len(secret) < MIN_SECRET:
+            raise SettingsError(name, f"a secret of at least {MIN_SECRET} bytes")
+        return secret or None
+
+    def bearer_token(self, name: str) -> str | None:
+        token = self.text(name, "")
+        if token and not _BEARER_TOKEN.fullmatch(token):
+            raise SettingsError(name, "of letters, digits and -._~+/, with = only at its end")
+        return token or None
+
+    def accounts(self, name: str) -> dict[str, str]:
+        accounts: dict[str, str] = {}
+        for item in filter(None, map(str.strip, self.text(name, "").split(","))):
+            # What is wrong with an item is not told by repeating it: it holds a password.
+            user, colon, password = item.partition(":")
+            user = account_store.normalised(user)
+            if not colon or not account_store.is_name(user) or not passwords.is_usable(password):
+                raise SettingsError(name, "a comma-separated list of items like name:password")
+            if user in accounts:
+                raise SettingsError(name, "a list that names nobody twice")
+            accounts[user] = password
+        return accounts
 
     def names(self, name: str) -> tuple[str, ...]:
         names = tuple(filter(None, (n.strip().lower() for n in self.text(name, "").split(","))))

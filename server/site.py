@@ -6,9 +6,10 @@ import os
 from pathlib import PurePosixPath
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 _FOLDERS = frozenset({"components", "services", "workers", "runtime", "vendor"})
 _TOP_LEVEL = frozenset(
@@ -37,6 +38,15 @@ class Site(StaticFiles):
     Files are revalidated at every use (`no-cache` with an ETag), so that what is edited is what
     runs, and what has not changed is not sent again.
     """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; a WebSocket finds nothing here."""
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(
+                PlainTextResponse("Not Found", 404)
+            )
+        else:
+            await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file at `path`, a path without `..` relative to the site's root."""

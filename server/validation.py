@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from server import account_store, passwords
 from server.clock import now
 
 NOTIFICATION_TYPES = ("info", "success", "warning", "error")
@@ -47,6 +48,28 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValidationError("body", "a JSON object in UTF-8", _describe(value))
     return value
+
+
+def payload(value: object) -> Mapping[str, Any]:
+    """Return the payload of a frame, a JSON object; raises `ValidationError`."""
+    if not isinstance(value, dict):
+        raise ValidationError("payload", "a JSON object", _describe(value))
+    return value
+
+
+def credentials(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name and the password of a login.
+
+    Raises `ValidationError`, which repeats neither: people mix the two up.
+    """
+    name, password = body.get("username", _MISSING), body.get("password", _MISSING)
+    if not isinstance(name, str) or not account_store.could_be_name(name):
+        expected = f"a string of 1 to {account_store.MAX_NAME} characters"
+        raise ValidationError("username", expected, _kind(name))
+    if not isinstance(password, str) or not passwords.is_usable(password):
+        expected = f"a string of 1 to {passwords.MAX_BYTES} bytes in UTF-8"
+        raise ValidationError("password", expected, _kind(password))
+    return account_store.normalised(name), password
 
 
 def notification(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +159,15 @@ def _describe(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     return f"the number {str(value)[:40]}"
+
+
+def _kind(value: object) -> str:
+    """Name a JSON value for an error message, without repeating any of it."""
+    if value is _MISSING:
+        return "missing"
+    if isinstance(value, str):
+        return "another string" if value else "empty"
+    return "no string"
 
 
 def _refuse_constant(name: str) -> NoReturn:

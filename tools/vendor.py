@@ -49,8 +49,9 @@ def copy_pyscript(target: Path) -> None:
 def bundle(target: Path) -> None:
     """Make one ES module of each entry in tools/bundles/."""
     entries = sorted((ROOT / "tools" / "bundles").glob("*.js"))
-    options = ["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=eof", "--loader:.css=text"]
-    command = [MODULES / ".bin" / "esbuild", *entries, *options, f"--outdir={target}"]
+    options = ["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=eof"]
+    command = [MODULES / ".bin" / "esbuild", *entries, *options, "--loader:.css=text"]
+    command.append(f"--outdir={target}")
     subprocess.run([*command, "--log-level=warning"], check=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,12 +23,18 @@ DEADLINE = 10
 class Gateway:
     """`python -m server` on a free port, which it keeps from one start to the next.
 
-    `env` holds further variables, e.g. `CLIENT_QUEUE="10"`. Its log lines are in `stderr`.
+    `env` holds further variables, e.g. `CLIENT_QUEUE="10"`, or `REQUIRE_AUTH="1"` with
+    `ACCOUNTS="ada:secret"`. Its log lines are in `stderr`. Requests carry `token`, once there is
+    one, and cookies, as a browser's do.
     """
 
     def __init__(self, data_dir: Path, **env: str) -> None:
         self.data_dir = data_dir
         self.port = 0
+        #: The access token that requests carry, see `login`.
+        self.token: str | None = None
+        #: The exit status of the process that ran last.
+        self.status: int | None = None
         self._env = env
         self._process: subprocess.Popen[str] | None = None
         self._stderr = data_dir.with_name(data_dir.name + ".stderr")
@@ -61,6 +68,11 @@ class Gateway:
     @property
     def stderr(self) -> str:
         return self._stderr.read_text()
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The log's records, if it is written as JSON."""
+        return [json.loads(line) for line in self.stderr.splitlines()]
 
     def start(self) -> None:
         """Start the process, and return once it accepts connections."""
@@ -115,7 +127,36 @@ class Gateway:
         return self.request("GET", path, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if self.token is not None:
+            options["headers"] = {"Authorization": f"Bearer {self.token}"} | dict(
+                options.get("headers") or {}
+            )
         return self._http.request(method, self.url + path, **options)
+
+    def login(self, username: str, password: str) -> str:
+        """Log in, and return the access token that requests carry from now on."""
+        response = self.post("api/login", json={"username": username, "password": password})
+        assert response.status_code == 200, response.text
+        token: str = response.json()["accessToken"]
+        self.token = token
+        return token
+
+    def forget(self) -> None:
+        """Come as a client that has never been here: without token and cookies."""
+        self.token = None
+        self._http.cookies.clear()
+
+    def accounts(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `python -m server.accounts` on this gateway's data."""
+        return subprocess.run(
+            [sys.executable, "-m", "server.accounts", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"DATA_DIR": str(self.data_dir)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
 
     def post_notification(self, title: str = "Title", **fields: Any) -> str:
         """Publish a notification and return its id."""
@@ -147,7 +188,7 @@ class Gateway:
         assert self._process is not None
         assert self._process.stdout is not None
         try:
-            self._process.wait(DEADLINE)
+            self.status = self._process.wait(DEADLINE)
         finally:
             self._process.stdout.close()
             self._process = None

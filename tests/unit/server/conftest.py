@@ -23,6 +23,27 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
 
 
+@pytest.fixture(scope="module")
+def locked_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that lets nobody in without a token, and two accounts; see `locked`."""
+    data_dir = tmp_path_factory.mktemp("gateway") / "data"
+    env = {
+        "REQUIRE_AUTH": "1",
+        "ACCOUNTS": "ada:secret,bob:s3:cret",
+        "METRICS_TOKEN": "metrics",
+        "LOGIN_ATTEMPTS": "1000",
+    }
+    with Gateway(data_dir, **env) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def locked(locked_gateway: Gateway) -> Gateway:
+    """The locked gateway, to a client that has never been there."""
+    locked_gateway.forget()
+    return locked_gateway
+
+
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     """Start a gateway of one's own, with the given variables set."""

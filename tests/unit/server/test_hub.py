@@ -23,7 +23,7 @@ def encode(event: Event) -> str:
 @contextmanager
 def open_feed(*, queue_limit: int = 1000, horizon: int = 10_000) -> Iterator[Feed[str]]:
     with tempfile.TemporaryDirectory() as folder:
-        log = SQLiteEventLog(Path(folder) / "events.db", horizon=horizon)
+        log = SQLiteEventLog(Path(folder) / "events.db", horizon=horizon, origin=0)
         try:
             yield Feed("notification", log, encode, queue_limit=queue_limit)
         finally:
@@ -54,7 +54,7 @@ async def test_everyone_gets_what_is_published_after_they_subscribed() -> None:
 async def test_an_event_is_encoded_once_for_everyone() -> None:
     encoded = []
     with tempfile.TemporaryDirectory() as folder:
-        log = SQLiteEventLog(Path(folder) / "events.db", horizon=100)
+        log = SQLiteEventLog(Path(folder) / "events.db", horizon=100, origin=0)
         feed = Feed("a", log, lambda e: encoded.append(e) or b"", queue_limit=10)  # type: ignore[func-returns-value]
         with feed.subscribe(), feed.subscribe(), feed.subscribe():
             await feed.publish({})
@@ -106,6 +106,30 @@ async def test_an_id_from_the_future_or_no_id_at_all() -> None:
             with pytest.raises(CannotResumeError) as caught:
                 await missed(feed, bad)
             assert caught.value.reason == "unknown-id"
+
+
+async def test_an_id_of_another_log() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = SQLiteEventLog(Path(folder) / "events.db", horizon=100, origin=1000)
+        feed = Feed("notification", log, encode, queue_limit=10)
+        await feed.open()
+        assert feed.position == 1000
+        assert await missed(feed, "1000") == []
+        await publish(feed, 3)
+        for old in ("1", "999", "000999"):
+            with pytest.raises(CannotResumeError) as caught:
+                await missed(feed, old)
+            assert caught.value.reason == "unknown-id"
+        assert await missed(feed, "0") == await missed(feed, "1000") == ["1001", "1002", "1003"]
+        log.close()
+
+
+async def test_a_subscription_that_is_finished_ends_with_what_waits() -> None:
+    with open_feed() as feed, feed.subscribe() as subscription:
+        await publish(feed, 2)
+        subscription.finish()
+        await publish(feed, 1)
+        assert [frame async for frame in subscription] == ["1", "2"]
 
 
 async def test_an_id_beyond_the_horizon() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from starlette.requests import HTTPConnection
 
-from server.rate_limit import RateLimiter
+from server.rate_limit import RateLimiter, client_key
 
 
 class Clock:
@@ -50,3 +51,30 @@ def test_idle_clients_are_forgotten(clock: Clock) -> None:
         clock.now += 0.01
         limiter.take(str(address))
     assert len(limiter._buckets) <= 101
+
+
+def test_a_token_given_back_can_be_taken_again(clock: Clock) -> None:
+    limiter = RateLimiter(1, 1, clock=clock)
+    for _ in range(100):
+        assert limiter.take("a") == 0
+        limiter.give_back("a")
+    limiter.give_back("a")
+    limiter.give_back("stranger")
+    assert [limiter.take("a"), limiter.take("a")] == [0, 1]
+    assert [limiter.take("stranger"), limiter.take("stranger")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_what_a_client_is_counted_by(host: str, key: str) -> None:
+    client = (host, 1) if host else None
+    assert client_key(HTTPConnection({"type": "http", "client": client, "headers": []})) == key

@@ -28,6 +28,16 @@ def test_every_variable() -> None:
             "REPLAY_HORIZON": "100",
             "CLIENT_QUEUE": "10",
             "SSE_COMMENT_INTERVAL": "2.5",
+            "APPLIED_HORIZON": "200",
+            "REQUIRE_AUTH": "True",
+            "AUTH_SECRET": "0123456789abcdef0123456789abcdef",
+            "ACCOUNTS": "ada:secret, Jose\u0301:s3:cret,",
+            "ACCESS_TOKEN_TTL": "60",
+            "REFRESH_TOKEN_TTL": "3600",
+            "LOGIN_ATTEMPTS": "3",
+            "SECURE_COOKIES": "1",
+            "METRICS_TOKEN": "abc-._~+/==",
+            "LOG_FORMAT": "json",
         }
     )
     assert settings == Settings(
@@ -41,6 +51,16 @@ def test_every_variable() -> None:
         replay_horizon=100,
         client_queue=10,
         sse_comment_interval=2.5,
+        applied_horizon=200,
+        require_auth=True,
+        auth_secret=b"0123456789abcdef0123456789abcdef",
+        accounts={"ada": "secret", "Jos\u00e9": "s3:cret"},
+        access_token_ttl=60,
+        refresh_token_ttl=3600,
+        login_attempts=3,
+        secure_cookies=True,
+        metrics_token="abc-._~+/==",
+        log_format="json",
     )
 
 
@@ -63,6 +83,15 @@ def test_an_empty_variable_means_its_default() -> None:
         ("REPLAY_HORIZON", "99"),
         ("CLIENT_QUEUE", "many"),
         ("SSE_COMMENT_INTERVAL", "-1"),
+        ("APPLIED_HORIZON", "99"),
+        ("REQUIRE_AUTH", "yes"),
+        ("REQUIRE_AUTH", "2"),
+        ("SECURE_COOKIES", "on"),
+        ("ACCESS_TOKEN_TTL", "0"),
+        ("ACCESS_TOKEN_TTL", "1.5"),
+        ("REFRESH_TOKEN_TTL", "-1"),
+        ("LOGIN_ATTEMPTS", "0"),
+        ("LOG_FORMAT", "xml"),
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "example.com"),
         ("ALLOWED_ORIGINS", "https://example.com/path"),
@@ -77,3 +106,40 @@ def test_an_error_names_the_variable_and_what_came(name: str, value: str) -> Non
     assert str(caught.value).startswith(f"{name} must be ")
     assert repr(value) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_SECRET", "PA55" * 7),
+        ("METRICS_TOKEN", "PA55 word"),
+        ("METRICS_TOKEN", "PA55é"),
+        ("ACCOUNTS", "PA55"),
+        ("ACCOUNTS", "ada:"),
+        ("ACCOUNTS", ":PA55"),
+        ("ACCOUNTS", "ada:x,PA55"),
+        ("ACCOUNTS", "ada:PA55,ada:other"),
+        ("ACCOUNTS", "Jos\u00e9:PA55,Jose\u0301:PA55"),
+        ("ACCOUNTS", "PA55" * 26 + ":x"),
+        ("ACCOUNTS", "ada:" + "PA55" * 257),
+        ("ACCOUNTS", "ada:PA55\udcff"),
+    ],
+)
+def test_an_error_does_not_repeat_a_secret(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: value})
+    assert str(caught.value).startswith(f"{name} must be ")
+    assert "55" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["0", "false", "FALSE", ""])
+def test_what_is_not_wanted(value: str) -> None:
+    assert not Settings.from_env({"REQUIRE_AUTH": value}).require_auth
+
+
+def test_secrets_do_not_show() -> None:
+    secret = "PA55" * 8
+    settings = Settings.from_env(
+        {"AUTH_SECRET": secret, "ACCOUNTS": f"ada:{secret}", "METRICS_TOKEN": secret}
+    )
+    assert "PA55" not in repr(settings)

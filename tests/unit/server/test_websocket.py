@@ -3,62 +3,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from server.clock import now
+from server.websocket import RESUME_WINDOW
 from tests.support.gateway import DEADLINE, Gateway
+from tests.unit.server.sockets import (
+    client,
+    closed,
+    everything,
+    ids,
+    nothing_comes,
+    receive,
+    send,
+)
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def client(gateway: Gateway, **options: Any) -> AsyncIterator[ClientConnection]:
-    options = {"proxy": None, "compression": None} | options
-    async with asyncio.timeout(DEADLINE * 2), connect(gateway.websocket_url, **options) as socket:
-        yield socket
-
-
-async def send(socket: ClientConnection, kind: str, payload: Any = None, **fields: Any) -> None:
-    frame = {"type": kind, "payload": payload, "timestamp": now(), **fields}
-    await socket.send(json.dumps(frame))
-
-
-async def receive(socket: ClientConnection) -> dict[str, Any]:
-    frame: dict[str, Any] = json.loads(await socket.recv())
-    return frame
-
-
-async def ids(socket: ClientConnection, count: int) -> list[str]:
-    return [(await receive(socket))["id"] for _ in range(count)]
-
-
-async def closed(socket: ClientConnection) -> tuple[int, str]:
-    """Read to the end, and return the close code and reason that the gateway gave."""
-    await everything(socket)
-    assert socket.close_code is not None
-    return socket.close_code, socket.close_reason or ""
-
-
-async def everything(socket: ClientConnection) -> list[str]:
-    """Read to the end, and return the ids that came."""
-    got: list[str] = []
-    try:
-        while True:
-            got += await ids(socket, 1)
-    except ConnectionClosed:
-        return got
-
-
-async def nothing_comes(socket: ClientConnection) -> None:
-    """Assert that nothing is under way: the answer to a ping is the next frame."""
-    await send(socket, "ping")
-    assert (await receive(socket))["type"] == "pong"
 
 
 async def test_a_notification_frame(gateway: Gateway) -> None:
@@ -131,7 +97,7 @@ async def test_a_frame_with_an_id_is_acknowledged(gateway: Gateway, name: str | 
 async def test_an_unknown_type_without_an_id_is_ignored(gateway: Gateway) -> None:
     async with client(gateway) as socket:
         await send(socket, "join-document", {"docId": "1"})
-        await send(socket, "notification", {"title": "forged"})
+        await send(socket, "auth-ok", {})
         await nothing_comes(socket)
 
 
@@ -149,12 +115,17 @@ async def test_resume_replays_what_was_missed_and_goes_on(gateway: Gateway) -> N
         assert await ids(socket, 2) == made[5:]
 
 
-async def test_a_token_before_resume_does_not_let_live_events_overtake(gateway: Gateway) -> None:
+async def test_a_token_before_resume_does_not_let_live_events_overtake(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    gateway = start_gateway(ACCOUNTS="ada:secret")
+    token = gateway.login("ada", "secret")
     missed = gateway.post_notification()
     async with client(gateway) as socket:
         live = gateway.post_notification()
-        await send(socket, "auth", {"token": "t"})
+        await send(socket, "auth", {"token": token})
         await send(socket, "resume", {"after": str(int(missed) - 1)})
+        assert (await receive(socket))["type"] == "auth-ok"
         assert await ids(socket, 2) == [missed, live]
 
 
@@ -164,7 +135,8 @@ async def test_resume_from_now(gateway: Gateway) -> None:
         made = gateway.post_notification()
         await send(socket, "resume", {"after": None}, id=1)
         ack = await receive(socket)
-        assert ack["payload"] == {"id": 1, "result": {"after": str(int(made) - 1)}}
+        result = {"after": str(int(made) - 1), "hold": True}
+        assert ack["payload"] == {"id": 1, "result": result}
         assert await ids(socket, 1) == [made]
 
 
@@ -178,6 +150,17 @@ async def test_a_late_resume_loses_nothing(gateway: Gateway) -> None:
         await nothing_comes(socket)
 
 
+async def test_an_announced_resume_is_waited_for(gateway: Gateway) -> None:
+    missed = [gateway.post_notification() for _ in range(3)]
+    async with asyncio.timeout(DEADLINE), connect(f"{gateway.websocket_url}?resume=1") as socket:
+        live = gateway.post_notification()
+        # Longer than a resume that was not announced is waited for.
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(socket.recv(), 2 * RESUME_WINDOW)
+        await send(socket, "resume", {"after": missed[0]})
+        assert await ids(socket, 3) == [*missed[1:], live]
+
+
 async def test_a_second_resume_is_refused(gateway: Gateway) -> None:
     async with client(gateway) as socket:
         gateway.post_notification()
@@ -189,6 +172,40 @@ async def test_a_second_resume_is_refused(gateway: Gateway) -> None:
         assert (await receive(socket))["type"] == "nack"
         await send(socket, "resume", {"after": "0"})
         await nothing_comes(socket)
+
+
+async def test_an_id_of_a_log_that_was_replaced(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway()
+    old = [gateway.post_notification() for _ in range(3)][-1]
+    gateway.kill()
+    for path in gateway.data_dir.iterdir():
+        path.unlink()
+    gateway.start()
+    # As many as before, and more: the old id must not count as one of these.
+    new = [gateway.post_notification() for _ in range(5)]
+    async with client(gateway) as socket:
+        await send(socket, "resume", {"after": old})
+        assert (await receive(socket))["payload"] == {"reason": "unknown-id", "after": new[-1]}
+    async with client(gateway) as socket:
+        await send(socket, "resume", {"after": "0"})
+        assert await ids(socket, 5) == new
+
+
+async def test_a_log_that_fails_while_a_client_resumes(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    gateway = start_gateway()
+    made = gateway.post_notification()
+    async with client(gateway) as socket:
+        with contextlib.closing(sqlite3.connect(gateway.data_dir / "events.db")) as database:
+            database.execute("DROP TABLE events")
+        await send(socket, "resume", {"after": made}, id=1)
+        # Nothing is missed after the last one; a position below needs the table.
+        assert (await receive(socket))["type"] == "ack"
+    async with client(gateway) as socket:
+        await send(socket, "resume", {"after": "0"}, id=1)
+        assert await closed(socket) == (1013, "the event log is out of order")
+    assert "Traceback" not in gateway.stderr
 
 
 @pytest.mark.parametrize(
@@ -289,6 +306,15 @@ async def test_pages_from_elsewhere_are_refused(gateway: Gateway, origin: str) -
         async with client(gateway, origin=origin):
             pass
     assert caught.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", "index.html", "nothing", "ws/documents/1"])
+async def test_another_path(gateway: Gateway, path: str) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        async with connect(f"ws://127.0.0.1:{gateway.port}/{path}", proxy=None):
+            pass
+    assert caught.value.response.status_code == 404
+    assert "Traceback" not in gateway.stderr
 
 
 async def test_the_gateways_own_page_and_listed_ones_are_not(
