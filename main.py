@@ -3,6 +3,7 @@
 from pyscript import config
 
 from components.activity_feed import ActivityFeed
+from components.connection_inspector import ConnectionInspector
 from components.element import define, drawn
 from components.notification_feed import NotificationFeed
 from components.post_forms import ActivityForm, NotificationForm
@@ -28,4 +29,6 @@ with starting():
     define(ActivityFeed, events=events, api=api, platform=platform)
     define(NotificationForm, api=api)
     define(ActivityForm, api=api)
+    connections = {"WebSocket": socket, "Event stream": events}
+    define(ConnectionInspector, connections=connections, platform=platform)
     await drawn()

@@ -70,7 +70,7 @@ class LineChart extends HTMLElement {
     return {
       width,
       height,
-      padding: [FONT_SIZE / 2 + 1, 4, 1, 0],
+      padding: [FONT_SIZE / 2 + 1, 4, FONT_SIZE / 2 + 1, 0], // the labels stand above and below
       legend: { show: false },
       cursor: { show: false },
       select: { show: false },

@@ -7,21 +7,28 @@ HIDDEN_PAUSE = 60.0
 
 
 class Circumstances:
-    """The network, the page's visibility, and whether the client has been paused.
+    """The network, the page, and whether the client has been paused.
 
-    An open connection is kept under all but the last; the others decide about reconnecting.
+    An open connection is kept without a network and on a page that is hidden, but not while the
+    client is paused, nor on a page that has been left for another.
     """
 
     def __init__(self) -> None:
         # Until an event says otherwise: a browser that has only the loopback says it is offline.
         self.online = True
         self.visible = True
+        self.left = False
         self.paused = False
 
     @property
     def allow_attempts(self) -> bool:
         """Whether an attempt makes sense at all."""
-        return self.online and not self.paused
+        return self.online and self.allow_connections
+
+    @property
+    def allow_connections(self) -> bool:
+        """Whether there may be a connection, if somebody insists."""
+        return not self.paused and not self.left
 
     def pause(self, delay: float) -> float:
         """Return the seconds to wait where `delay` would do for a page that is seen."""

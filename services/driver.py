@@ -38,10 +38,10 @@ class TimedProtocol(Protocol[ActionCovT]):
     def hidden(self, now: float) -> Iterable[ActionCovT]:
         """Hear that nobody looks."""
 
-    def pause(self, now: float, reason: str) -> Iterable[ActionCovT]:
+    def leave(self, now: float) -> Iterable[ActionCovT]:
         """Let go of the network."""
 
-    def unpause(self, now: float) -> Iterable[ActionCovT]:
+    def come_back(self, now: float) -> Iterable[ActionCovT]:
         """Take it up again."""
 
 
@@ -139,8 +139,8 @@ class Driver(Generic[ActionT]):
     def left(self, kept: bool) -> None:
         """Let go before the page is frozen: a browser keeps no page that holds a connection."""
         if kept:
-            self.run(self._protocol.pause(self._platform.now(), "the page is left"))
+            self.run(self._protocol.leave(self._platform.now()))
 
     def returned(self) -> None:
         """Connect again, since the page is shown again."""
-        self.run(self._protocol.unpause(self._platform.now()))
+        self.run(self._protocol.come_back(self._platform.now()))

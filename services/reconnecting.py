@@ -55,6 +55,21 @@ class Reconnecting(ABC, Generic[ActionT]):
         self._circumstances.paused = False
         return self._wake(now)
 
+    def leave(self, now: float) -> list[ActionT]:
+        """Let go of the network, since the page is left: a browser keeps none that holds on."""
+        self._circumstances.left = True
+        return self._let_go(now, "the page was left")
+
+    def come_back(self, now: float) -> list[ActionT]:
+        """Connect again, if that was wanted: the page is shown again."""
+        self._circumstances.left = False
+        return self._wake(now)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether `pause` keeps it from connecting."""
+        return self._circumstances.paused
+
     @abstractmethod
     def _wake(self, now: float) -> list[ActionT]:
         """Attempt at once, if an attempt is waited for and circumstances allow it."""

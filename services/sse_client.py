@@ -117,6 +117,11 @@ class SSEClient:
         """Drop the stream, as if there were no network, until `unpause`; then it resumes."""
         self._driver.run(self._protocol.pause(self._platform.now(), reason))
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether `pause` keeps it from connecting."""
+        return self._protocol.is_paused
+
     def unpause(self) -> None:
         """Open a stream again, unless the client was closed."""
         self._driver.run(self._protocol.unpause(self._platform.now()))

@@ -85,7 +85,7 @@ class SSEProtocol(Reconnecting[SSEAction]):
         if self.state is not State.WAITING:
             self._backoff.reset()
             self._token_refused = False
-        if self._circumstances.paused:
+        if not self._circumstances.allow_connections:
             self._enter(State.WAITING)
             return []
         return self._attempt(now)
@@ -178,6 +178,7 @@ class SSEProtocol(Reconnecting[SSEAction]):
         # stop reconnecting using the HTTP 204 No Content response code."
         if status == NO_CONTENT:
             told = self._dropped(now, reason)
+            self.last_close = (status, reason)
             self._enter(State.ENDED)
             return told
         self.last_close = (status, reason)
@@ -266,10 +267,11 @@ class SSEProtocol(Reconnecting[SSEAction]):
         reason = payload.get("reason", "") if isinstance(payload, dict) else ""
         return Emit("reset", {"reason": reason})
 
-    def _dropped(self, now: float, reason: str) -> Actions:
+    def _dropped(self, now: float, reason: str, status: int | None = None) -> Actions:
         """Say `disconnected` if the stream was open. Leaves the state for the caller to set."""
         if self.state is not State.OPEN:
             return []
+        self.last_close = (status, reason)
         if self._backoff.down(now):
             self._token_refused = False
         return [Emit("disconnected", {"reason": reason})]

@@ -134,8 +134,8 @@ class WebSocketClient:
         return self._protocol.state is State.OPEN
 
     @property
-    def last_close(self) -> tuple[int, str] | None:
-        """Code and reason of the last close, or None before the first."""
+    def last_close(self) -> tuple[int | None, str] | None:
+        """Code (None where an attempt got no answer) and reason of the last close."""
         return self._protocol.last_close
 
     @property
@@ -232,6 +232,11 @@ class WebSocketClient:
         What waits to be sent is kept, and what is missed meanwhile is resumed.
         """
         self._driver.run(self._protocol.pause(self._platform.now(), reason))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether `pause` keeps it from connecting."""
+        return self._protocol.is_paused
 
     def unpause(self) -> None:
         """Connect again, unless the client was closed."""
@@ -356,9 +361,8 @@ class WebSocketClient:
         for stream in tuple(self._streams):
             stream.finish(error)
         self._streams.clear()
-        code, reason = self._protocol.last_close or (NORMAL_CLOSURE, "")
         for drainer in tuple(self._drainers):
-            _settle(drainer, None, error or Disconnected(code, reason))
+            _settle(drainer, None, error or Disconnected(NORMAL_CLOSURE))
 
 
 def _checked(type_: object) -> str:

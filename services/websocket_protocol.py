@@ -93,7 +93,7 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
             Backoff(options.reconnect_interval, options.reconnect_interval_max, random)
         )
         self.state = State.CLOSED
-        self.last_close: tuple[int, str] | None = None
+        self.last_close: tuple[int | None, str] | None = None
         self._options = options
         self._asks = asks
         self.session = Session(options, time_ms, new_id)
@@ -127,7 +127,7 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         if self.state is not State.WAITING:
             self._backoff.reset()
             self._token_refused = False
-        if self._circumstances.paused:
+        if not self._circumstances.allow_connections:
             self._enter(State.WAITING)
             return []
         return self._attempt(now)
@@ -265,6 +265,7 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         return [AskProviders() if self._asks else OpenSocket(self.session.announces)]
 
     def _attempt_failed(self, now: float, error: RealtimeError) -> Actions:
+        self.last_close = (None, str(error))
         return [_error(error), Attempted(error), *self._retry(now)]
 
     def _retry(self, now: float) -> Actions:

@@ -76,8 +76,8 @@ def test_the_browser_matters_while_the_protocol_is_active(platform):
         ("offline",),
         ("hidden",),
         ("visible",),
-        ("unpause",),
-        ("pause", "the page is left"),
+        ("come_back",),
+        ("leave",),
     ]
     protocol.is_active = False
     driver.run([])

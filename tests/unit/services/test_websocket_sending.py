@@ -198,7 +198,7 @@ async def test_a_page_in_the_back_forward_cache_lets_go_and_resumes(platform):
     client, events = await opened(platform)
     platform.socket.deliver("a", 1, id="7")
     platform.fire("left", True)
-    assert platform.socket.closed_with == (1000, "the page is left")
+    assert platform.socket.closed_with == (1000, "the page was left")
     assert (client.state, platform.timers) == ("waiting", 0)
     client.send("a", "meanwhile")
     platform.fire("returned")
@@ -206,6 +206,23 @@ async def test_a_page_in_the_back_forward_cache_lets_go_and_resumes(platform):
     assert platform.socket.frames[0]["payload"] == {"after": "7"}
     assert payloads(platform) == ["meanwhile"]
     assert [name for name, _ in events] == ["disconnected", "connected"]
+
+
+async def test_a_page_that_comes_back_does_not_end_a_pause(platform):
+    client, _ = await opened(platform)
+    client.pause("by hand")
+    platform.fire("left", True)
+    platform.fire("returned")
+    assert client.is_paused
+    assert (client.state, platform.open_sockets) == ("waiting", 0)
+    client.unpause()
+    assert client.state == "connecting"
+    platform.fire("left", True)
+    client.pause("by hand")
+    client.unpause()
+    assert client.state == "waiting"
+    platform.fire("returned")
+    assert client.state == "connecting"
 
 
 async def test_a_page_that_is_gone_for_good_changes_nothing(platform):
