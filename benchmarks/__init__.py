@@ -1,1 +1,1 @@
-"""What `make bench` measures: our page beside the same page in plain JavaScript."""
+"""What `make bench` measures: our page and our clients, each beside others that do the same."""

@@ -1,40 +1,64 @@
-"""Measure our page and its peer in turn, print the tables and write build/bench.json."""
+"""Measure our page and our clients beside their peers, print the tables, write build/bench.json.
+
+`python -m benchmarks` measures everything; `pages`, `receive` and `memory` name a part of it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from benchmarks import flood, latency, report, update
+from benchmarks import figures, flood, latency, memory, receiving, report, update
+from benchmarks.feeder import Feeder
 from benchmarks.pages import OURS, PEER, Kind, opened
 from tests.support.chromium import chromium
 from tests.support.gateway import ROOT, Gateway
 
-ROUNDS = 4
+PAGE_ROUNDS = 3
+RECEIVING_ROUNDS = 3
 
 #: One program posts everything here; what holds back a stranger must not hold back that.
 UNLIMITED = {"RATE_LIMIT": "1000000", "RATE_BURST": "1000000"}
 
+BUILD = ROOT / "build"
+
 
 def main() -> None:
-    """Open every page anew in each round; who goes first alternates."""
+    """Measure what the command line names; of the parts left out nothing is written."""
+    measures = {"pages": pages, "receive": receive, "memory": keep}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(measures)}; all if none is named")
+    chosen = parser.parse_args().part or list(measures)
+    if unknown := set(chosen).difference(measures):
+        parser.error(f"expected {', '.join(measures)}, came {', '.join(sorted(unknown))}")
     started = time.monotonic()
-    rounds: dict[str, list[report.Round]] = {OURS.name: [], PEER.name: []}
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        version = browser.version
-        with Gateway(Path(folder) / "data", **UNLIMITED) as gateway:
-            for number in range(ROUNDS):
-                for kind in (OURS, PEER) if number % 2 == 0 else (PEER, OURS):
-                    print(f"Round {number + 1} of {ROUNDS}: {kind.name}", flush=True)
-                    rounds[kind.name].append(measure(browser, gateway, kind))
-    results = report.Results(rounds, report.machine(version), time.monotonic() - started)
+    BUILD.mkdir(exist_ok=True)
+    parts: dict[str, report.Part] = {}
+    with chromium() as browser:
+        for name in chosen:
+            parts |= measures[name](browser)
+        machine = report.machine(browser.version)
+    results = report.Results(parts, machine, time.monotonic() - started)
     print(f"\n{report.tables(results)}")
-    path = ROOT / "build" / "bench.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(report.to_json(results))
+    (BUILD / "bench.json").write_text(report.to_json(results))
+
+
+def pages(browser: Browser) -> dict[str, report.Part]:
+    """Open every page anew in each round; who goes first alternates."""
+    rounds: dict[str, list[report.Round]] = {OURS.name: [], PEER.name: []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Gateway(Path(folder) / "data", **UNLIMITED) as gateway,
+    ):
+        for number in range(PAGE_ROUNDS):
+            for kind in (OURS, PEER) if number % 2 == 0 else (PEER, OURS):
+                print(f"Page, round {number + 1} of {PAGE_ROUNDS}: {kind.name}", flush=True)
+                rounds[kind.name].append(measure(browser, gateway, kind))
+    return {"pages": report.Part(rounds, figures.PAGE_TABLES)}
 
 
 def measure(browser: Browser, gateway: Gateway, kind: Kind) -> report.Round:
@@ -45,6 +69,38 @@ def measure(browser: Browser, gateway: Gateway, kind: Kind) -> report.Round:
             **update.measure(browser, page, gateway),
             **flood.measure(browser, page, gateway),
         }
+
+
+def receive(browser: Browser) -> dict[str, report.Part]:
+    """Open the page with all clients anew in each round; their order alternates."""
+    receiving.bundle_partysocket()
+    parts = {
+        "websocket": report.Part(
+            {name: [] for name in receiving.WEBSOCKETS}, figures.WEBSOCKET_TABLES
+        ),
+        "events": report.Part({name: [] for name in receiving.STREAMS}, figures.STREAM_TABLES),
+    }
+    with Feeder() as feeder:
+        for number in range(RECEIVING_ROUNDS):
+            with receiving.opened(browser, feeder) as page:
+                for part in parts.values():
+                    for name in list(part.rounds)[:: 1 if number % 2 == 0 else -1]:
+                        print(
+                            f"Receiving, round {number + 1} of {RECEIVING_ROUNDS}: {name}",
+                            flush=True,
+                        )
+                        part.rounds[name].append(receiving.measure(browser, page, feeder, name))
+    return parts
+
+
+def keep(browser: Browser) -> dict[str, report.Part]:
+    """Send our WebSocket client a million messages, and draw what the page holds meanwhile."""
+    receiving.bundle_partysocket()
+    print("A million messages", flush=True)
+    with Feeder() as feeder, receiving.opened(browser, feeder) as page:
+        samples = memory.measure(page, feeder, "Python")
+    memory.draw(samples, BUILD / "bench-memory.svg")
+    return {"memory": report.Part(memory.quarters(samples), figures.MEMORY_TABLES)}
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def measure(browser: Browser, page: Page, gateway: Gateway) -> dict[str, list[fl
         if time.monotonic() > end:
             break
         time.sleep(0.2)
-    received = trace.moments("WebSocketReceive")
-    first, last = received[0], received[-1]
+    first = 1000 * outcome.started
+    last = first + 1000 * outcome.seconds
     tasks = [task for task in trace.tasks() if first < task.end and task.start < last]
     frames = [frame for frame in trace.frames() if first < frame.presented < last]
     return {

@@ -21,6 +21,8 @@ class Outcome:
 
     ids: list[str] = field(default_factory=list)
     refused: int = 0
+    started: float = 0
+    """On the clock of Chromium's traces (Linux), in seconds."""
     seconds: float = 0
 
     @property
@@ -68,7 +70,7 @@ async def post_steadily(port: int, rate: int, seconds: int) -> Outcome:
     ]
     total = rate * seconds
     shares = [len(range(first, total, CONNECTIONS)) for first in range(CONNECTIONS)]
-    started = time.monotonic()
+    started = outcome.started = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for connection, share in zip(connections, shares, strict=True):
             tasks.create_task(connection.read_answers(share))

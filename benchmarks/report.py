@@ -15,11 +15,18 @@ Round = dict[str, list[float]]
 Statistic = Callable[[list[float]], float]
 
 
-@dataclass(frozen=True)
-class Results:
-    """Everything measured: the rounds by page, ours first."""
+class Part(NamedTuple):
+    """What was measured of some clients: their rounds, ours first, and the tables of it."""
 
     rounds: dict[str, list[Round]]
+    tables: list[Table]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything measured."""
+
+    parts: dict[str, Part]
     machine: dict[str, str | int]
     seconds: float
 
@@ -31,6 +38,15 @@ class Figure(NamedTuple):
     samples: str
     statistic: Statistic
     aim: str = ""
+    is_count: bool = False
+
+
+class Table(NamedTuple):
+    """Figures side by side, and the ratios of which two clients to tell (none: of no two)."""
+
+    title: str
+    figures: list[Figure]
+    ratios: list[tuple[str, str]]
 
 
 def percentile(part: int) -> Statistic:
@@ -40,62 +56,37 @@ def percentile(part: int) -> Statistic:
 
 P50, P95, P99 = percentile(50), percentile(95), percentile(99)
 
-TABLES = {
-    "From POST to the screen, in ms": [
-        Figure("in the DOM, p50", "latency_dom", P50),
-        Figure("in the DOM, p95", "latency_dom", P95),
-        Figure("presented, p50", "latency", P50),
-        Figure("presented, p95", "latency", P95, "< 100"),
-        Figure("presented, longest", "latency", max),
-    ],
-    "One more notification in a feed of 50, in ms of the main thread": [
-        Figure("script, p50", "script", P50, "< 2"),
-        Figure("script, p95", "script", P95),
-        Figure("script, processor time, p50", "script_processor", P50),
-        Figure("script, processor time, p95", "script_processor", P95),
-        Figure("all tasks, p50", "main_thread", P50),
-        Figure("all tasks, p95", "main_thread", P95),
-    ],
-    "1,000 notifications a second for 5 s": [
-        Figure("longest task, ms", "flood_tasks", max, "≤ 50"),
-        Figure("longest task, processor time, ms", "flood_tasks_processor", max),
-        Figure("tasks, p99, ms", "flood_tasks", P99),
-        Figure("main thread busy, %", "flood_busy", statistics.mean),
-        Figure("frames presented a second", "flood_frames", statistics.mean),
-    ],
-    "Of these": [
-        Figure("posted a second, slowest round", "flood_rate", min, "1000"),
-        Figure("accepted by the gateway", "flood_accepted", sum),
-        Figure("missing at the handlers", "flood_missing", sum, "0"),
-        Figure("delivered twice", "flood_twice", sum, "0"),
-        Figure("out of order", "flood_disorder", sum, "0"),
-    ],
-}
-
 
 def tables(results: Results) -> str:
     """Return the tables as Markdown.
 
-    A figure is that of all rounds' samples together; in brackets, the lowest and the highest of
-    the single rounds. The ratio is the median of the rounds' ratios, each of two pages measured
-    one right after the other.
+    A figure is that of all rounds' samples together; in brackets, where there is room, the lowest
+    and the highest of the single rounds. A ratio is the median of the rounds' ratios, each of two
+    clients measured one shortly after the other.
     """
-    ours, peer = results.rounds
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
-    lines = [f"{machine}. {len(results.rounds[ours])} rounds, {results.seconds:.0f} s."]
-    for title, figures in TABLES.items():
-        lines += ["", f"**{title}**", "", f"| | {ours} | {peer} | ratio | aim |"]
-        lines.append("|---|---|---|---|---|")
-        for figure in figures:
-            cells = [
-                figure.label,
-                _cell(figure, results.rounds[ours]),
-                _cell(figure, results.rounds[peer]),
-                _ratio(figure, results),
-                figure.aim,
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
+    lines = [f"{machine}. {results.seconds:.0f} s."]
+    for part in results.parts.values():
+        for table in part.tables:
+            lines += ["", f"**{table.title}**", "", *_lines(table, part.rounds)]
     return "\n".join(lines)
+
+
+def _lines(table: Table, rounds: dict[str, list[Round]]) -> list[str]:
+    ratios = [f"{one} : {other}" for one, other in table.ratios]
+    clients = [name for name, taken in rounds.items() if _has(table, taken)]
+    head = ["", *clients, *ratios, "aim"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for figure in table.figures:
+        cells = [
+            figure.label,
+            # The spread of many would hide the figures; that of the ratios tells as much.
+            *(_cell(figure, rounds[name], spread=len(clients) <= 2) for name in clients),
+            *(_ratio(figure, rounds[one], rounds[other]) for one, other in table.ratios),
+            figure.aim,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def to_json(results: Results) -> str:
@@ -103,20 +94,26 @@ def to_json(results: Results) -> str:
 
     The thousands of tasks under load are left out; their figures stay.
     """
-    pages = {
-        name: {
-            "figures": {
-                title: {figure.label: _summary(figure, rounds) for figure in figures}
-                for title, figures in TABLES.items()
-            },
-            "rounds": [
-                {key: samples for key, samples in taken.items() if key not in TASKS}
-                for taken in rounds
-            ],
+    parts = {
+        title: {
+            name: {
+                "figures": {
+                    table.title: {
+                        figure.label: _summary(figure, rounds) for figure in table.figures
+                    }
+                    for table in part.tables
+                    if _has(table, rounds)
+                },
+                "rounds": [
+                    {key: samples for key, samples in taken.items() if key not in TASKS}
+                    for taken in rounds
+                ],
+            }
+            for name, rounds in part.rounds.items()
         }
-        for name, rounds in results.rounds.items()
+        for title, part in results.parts.items()
     }
-    document = {"machine": results.machine, "seconds": results.seconds, "pages": pages}
+    document = {"machine": results.machine, "seconds": results.seconds, "parts": parts}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -136,28 +133,36 @@ def _summary(figure: Figure, rounds: list[Round]) -> dict[str, float]:
     return {"value": figure.statistic(together), "lowest": min(each), "highest": max(each)}
 
 
-def _cell(figure: Figure, rounds: list[Round]) -> str:
+def _has(table: Table, rounds: list[Round]) -> bool:
+    return all(figure.samples in taken for taken in rounds for figure in table.figures)
+
+
+def _cell(figure: Figure, rounds: list[Round], *, spread: bool) -> str:
     value, lowest, highest = (_number(value) for value in _summary(figure, rounds).values())
-    return value if figure.samples in COUNTS else f"{value} ({lowest}–{highest})"
+    if figure.is_count or len(rounds) == 1 or not spread:
+        return value
+    return f"{value} ({lowest}–{highest})"
 
 
-def _ratio(figure: Figure, results: Results) -> str:
-    if figure.samples in COUNTS:
+def _ratio(figure: Figure, these: list[Round], those: list[Round]) -> str:
+    if figure.is_count:
         return ""
-    ours, peer = results.rounds.values()
     ratios = [
         figure.statistic(one[figure.samples]) / figure.statistic(other[figure.samples])
-        for one, other in zip(ours, peer, strict=True)
+        for one, other in zip(these, those, strict=True)
     ]
     middle, lowest, highest = statistics.median(ratios), min(ratios), max(ratios)
+    if len(ratios) == 1:
+        return f"{middle:.2f}"
     return f"{middle:.2f} ({lowest:.2f}–{highest:.2f})"
 
 
 TASKS = {"flood_tasks", "flood_tasks_processor"}
-COUNTS = {figure.samples for figure in TABLES["Of these"]}
 
 
 def _number(value: float) -> str:
     if value == int(value):
         return str(int(value))
+    if value >= 1000:
+        return f"{value:.0f}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"

@@ -56,12 +56,14 @@ class Trace:
 
     def __init__(self) -> None:
         self._events: list[dict[str, Any]] = []
+        #: The number by which the system knows the page's process.
+        self.process = 0
 
     def load(self, data: bytes) -> None:
         """Keep the events of the traced page's main thread, in order."""
         events = json.loads(data)["traceEvents"]
         begun = next(event for event in events if event["name"] == "TracingStartedInBrowser")
-        process = begun["args"]["data"]["frames"][0]["processId"]
+        self.process = process = begun["args"]["data"]["frames"][0]["processId"]
         threads = {
             (event["pid"], event["tid"])
             for event in events
@@ -128,10 +130,10 @@ def outermost(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 @contextmanager
-def recording(browser: Browser, page: Page) -> Iterator[Trace]:
+def recording(browser: Browser, page: Page, categories: list[str] = CATEGORIES) -> Iterator[Trace]:
     """Record a page's main thread during the block; read the trace after it."""
     trace = Trace()
-    browser.start_tracing(page=page, categories=CATEGORIES)
+    browser.start_tracing(page=page, categories=categories)
     try:
         yield trace
     finally:

@@ -4,6 +4,9 @@
 // As in services/strict_json.py: shorter text cannot be nested deeper than its parser allows.
 const BRIEF = 1024;
 
+// Parsed, handled and forgotten in one go: more would not stay in the processor's cache.
+const LONGEST_RUN = 64;
+
 // RFC 7464 separates JSON texts with it; in none of them can it stand.
 const SEPARATOR = "\u001e";
 
@@ -35,7 +38,7 @@ export function pack(frames) {
   for (const frame of frames) {
     const isText = typeof frame === "string";
     if (isText && looksBrief(frame)) {
-      run.push(frame);
+      if (run.push(frame) === LONGEST_RUN) packRun();
       continue;
     }
     packRun();

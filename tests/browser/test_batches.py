@@ -77,8 +77,8 @@ async def test_ten_thousand_stay_in_order_in_a_few_batches(server, until):
     run_js('for (let n = 0; n < 10000; n++) fakeSocket.deliver(`{"n":${n}}`)')
     await until(lambda: len(listener.items) == 10_000)
     assert listener.items[1:] == objects(*range(1, 10_000))
-    assert len(listener.batches) <= 12
-    assert max(map(len, listener.batches)) <= 1000
+    assert len(listener.batches) <= 10_000 / 64 + 12
+    assert max(map(len, listener.batches)) == 64
     socket.close(1000, "")
 
 

@@ -1,0 +1,128 @@
+"""The tables of the report: which figures, of which samples, and what they should be at most."""
+
+from __future__ import annotations
+
+import statistics
+
+from benchmarks.report import P50, P95, P99, Figure, Table
+
+PAGES = [("Python", "JavaScript")]
+
+PAGE_TABLES = [
+    Table(
+        "From POST to the screen, in ms",
+        [
+            Figure("in the DOM, p50", "latency_dom", P50),
+            Figure("in the DOM, p95", "latency_dom", P95),
+            Figure("presented, p50", "latency", P50),
+            Figure("presented, p95", "latency", P95, "< 100"),
+            Figure("presented, longest", "latency", max),
+        ],
+        PAGES,
+    ),
+    Table(
+        "One more notification in a feed of 50, in ms of the main thread",
+        [
+            Figure("script, p50", "script", P50, "< 2"),
+            Figure("script, p95", "script", P95),
+            Figure("script, processor time, p50", "script_processor", P50),
+            Figure("script, processor time, p95", "script_processor", P95),
+            Figure("all tasks, p50", "main_thread", P50),
+            Figure("all tasks, p95", "main_thread", P95),
+        ],
+        PAGES,
+    ),
+    Table(
+        "1,000 notifications a second for 5 s",
+        [
+            Figure("longest task, ms", "flood_tasks", max, "≤ 50"),
+            Figure("longest task, processor time, ms", "flood_tasks_processor", max),
+            Figure("tasks, p99, ms", "flood_tasks", P99),
+            Figure("main thread busy, %", "flood_busy", statistics.mean),
+            Figure("frames presented a second", "flood_frames", statistics.mean),
+        ],
+        PAGES,
+    ),
+    Table(
+        "Of these",
+        [
+            Figure("posted a second, slowest round", "flood_rate", min, "1000", is_count=True),
+            Figure("accepted by the gateway", "flood_accepted", sum, is_count=True),
+            Figure("missing at the handlers", "flood_missing", sum, "0", is_count=True),
+            Figure("delivered twice", "flood_twice", sum, "0", is_count=True),
+            Figure("out of order", "flood_disorder", sum, "0", is_count=True),
+        ],
+        [],
+    ),
+]
+
+SIZES = {1: "one alone", 10: "in bursts of 10", 100: "of 100", 10_000: "of 10,000"}
+
+
+def receiving(clients: str, ratios: list[tuple[str, str]], aims: dict[str, str]) -> list[Table]:
+    """Return the tables of some clients. `aims` are by kind of figure."""
+    thread, latency = aims["thread"], aims["latency"]
+    return [
+        Table(
+            f"{clients}: the main thread's processor time a message, in µs",
+            [
+                *(
+                    Figure(label, f"thread_{size}", statistics.median, thread if size > 1 else "")
+                    for size, label in SIZES.items()
+                ),
+                Figure("of 10,000, all threads of the page", "process", statistics.median),
+            ],
+            ratios,
+        ),
+        Table(
+            f"{clients}: of that in script, with the trace's own share, in µs",
+            [
+                Figure(label, f"script_processor_{size}", statistics.median)
+                for size, label in SIZES.items()
+            ],
+            ratios,
+        ),
+        Table(
+            f"{clients}: messages a second, sent as fast as they are taken",
+            [Figure("10,000 of them", "rate", statistics.median)],
+            ratios,
+        ),
+        Table(
+            f"{clients}: one alone, from the server to its handler, in ms",
+            [Figure("p50", "latency", P50, latency), Figure("p95", "latency", P95)],
+            ratios,
+        ),
+    ]
+
+
+WEBSOCKET_TABLES = receiving(
+    "WebSocket",
+    [
+        ("Python", "JavaScript"),
+        ("Python, background", "JavaScript"),
+        ("pyscript.WebSocket", "Python"),
+        ("pyscript.WebSocket", "Python, background"),
+    ],
+    {
+        "thread": "≤ 1.1 × JavaScript, ≤ ⅓ pyscript.WebSocket",
+        "latency": "≤ 1 more than JavaScript",
+    },
+)
+STREAM_TABLES = receiving(
+    "Server-Sent Events",
+    [("SSEClient", "EventSource")],
+    {"thread": "≤ 1.1 × EventSource", "latency": "≤ 1 more than EventSource"},
+)
+
+MEMORY_TABLES = [
+    Table(
+        "A million messages, received and dropped",
+        [
+            Figure("JavaScript heap, MB", "javascript", statistics.mean),
+            Figure("WebAssembly memory, MB", "webassembly", statistics.mean),
+            Figure("Python objects", "objects", statistics.mean),
+            Figure("live PyProxies", "proxies", statistics.mean),
+        ],
+        [("last quarter", "first quarter")],
+    )
+]
