@@ -193,8 +193,9 @@ class Gateway:
         version = None
         while True:
             with contextlib.suppress(AuthDatabaseError):
-                if version != (version := self._database.version()):
+                if version != (present := self._database.version()):
                     self.connections.revoke_unless(self._sessions.is_open)
+                    version = present
             await asyncio.sleep(_WATCH_INTERVAL)
 
     def close(self) -> None:

@@ -36,6 +36,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, or refuse it."""
+        if scope["type"] == "http" and not scope["path"].isprintable():
+            # A route's pattern may end before a line end, and then be another path than ours.
+            raise HTTPException(404)
         if scope["type"] == "http" and is_guarded(scope["path"]):
             scope.setdefault("state", {})[IDENTITY] = self._admit(scope)
         await self._app(scope, receive, send)

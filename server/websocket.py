@@ -36,6 +36,9 @@ ANNOUNCED_WINDOW = 20
 #: Seconds a client has to authenticate, where it must.
 AUTH_WINDOW = 10
 
+#: Seconds between the signs of life for a client that is held back.
+_SIGN_OF_LIFE = 5
+
 #: Seconds that a client which does not read may hold up its close frame.
 _CLOSE_TIMEOUT = 1
 
@@ -120,6 +123,7 @@ class Connection:
         # Held while events are sent, so that a replay is one uninterrupted run.
         self._turn = asyncio.Lock()
         self._resumed = False
+        self._heard = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._is_answering = False
         self._is_delivered = False
@@ -198,7 +202,9 @@ class Connection:
         is_announced = self._websocket.query_params.get("resume") == "1"
         window = ANNOUNCED_WINDOW if is_announced else RESUME_WINDOW
         try:
-            await asyncio.wait_for(self._first_frame.wait(), window)
+            # Not `wait_for`: before Python 3.12 it may lose a cancellation that comes with the frame.
+            async with asyncio.timeout(window):
+                await self._first_frame.wait()
         except TimeoutError:
             if is_announced:
                 reason = f"expected the announced resume within {window} s"
@@ -236,7 +242,11 @@ class Connection:
         if wait := take(self._client_key):
             self._metrics.rate_limited["frame"].inc()
             while wait:
-                await asyncio.sleep(wait)
+                await asyncio.sleep(min(wait, _SIGN_OF_LIFE))
+                if self._admitted.is_set() and time.monotonic() - self._heard >= _SIGN_OF_LIFE:
+                    # Its ping waits behind what it sent before: it must not take us for dead.
+                    self._heard = time.monotonic()
+                    await self._send("pong", {})
                 wait = take(self._client_key)
 
     async def _handle(self, frame: ClientFrame) -> None:
@@ -310,6 +320,8 @@ class Connection:
         start = self._subscription.start
         count = self._metrics.frames_sent["notification"].inc
         async with self._turn:
+            # However long the replay takes: live events wait for their turn now.
+            self._first_frame.set()
             try:
                 if after is not None:
                     async for missed in self._endpoint.feed.replay(after, until=start):

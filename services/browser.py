@@ -390,8 +390,10 @@ class BatchedSocket:
 
     def close(self, code: int, reason: str) -> None:
         """Close, and hear nothing more of it."""
-        self._socket.close(code, reason)
-        self._proxies.destroy()
+        try:
+            self._socket.close(code, reason)
+        finally:
+            self._proxies.destroy()
 
     def _objects(self, buffer: Any) -> bool:
         try:

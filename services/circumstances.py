@@ -14,11 +14,15 @@ class Circumstances:
     """
 
     def __init__(self) -> None:
+        self.paused = False
+        self.forget_the_browser()
+
+    def forget_the_browser(self) -> None:
+        """Begin anew, as somebody does who hears no news any more."""
         # Until an event says otherwise: a browser that has only the loopback says it is offline.
         self.online = True
         self.visible = True
         self.left = False
-        self.paused = False
 
     @property
     def allow_attempts(self) -> bool:

@@ -38,6 +38,9 @@ class TimedProtocol(Protocol[ActionCovT]):
     def hidden(self, now: float) -> Iterable[ActionCovT]:
         """Hear that nobody looks."""
 
+    def unwatched(self) -> None:
+        """Hear that no more news of the browser will come."""
+
     def leave(self, now: float) -> Iterable[ActionCovT]:
         """Let go of the network."""
 
@@ -113,6 +116,7 @@ class Driver(Generic[ActionT]):
             if self._unwatch is not None:
                 self._unwatch()
                 self._unwatch = None
+                self._protocol.unwatched()
         elif self._unwatch is None:
             self._unwatch = self._platform.watch(self)
             if not self._platform.is_visible:

@@ -27,7 +27,9 @@ class Message(NamedTuple):
         if self.id is not None:
             frame["id"] = self.id
         try:
-            return json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            text = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            text.encode()  # half a surrogate pair would reach the server as another character
+            return text
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidFrame(
                 f"{self.type}: expected a payload that can be JSON, came {describe(self.payload)}"

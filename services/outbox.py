@@ -88,13 +88,13 @@ class Outbox:
         """Keep what may be needed of a frame that was sent."""
         if frame.id is not None:
             self._unacknowledged[frame.id] = frame
-        elif self._unconfirmed is not None:
+        if self._unconfirmed is not None:
             self._unconfirmed.append(frame)
 
     def restart(self, *, confirm: bool) -> None:
         """Begin a new connection: the unacknowledged come first.
 
-        `confirm` keeps frames without an id until `confirmed`, in case of `refused`.
+        `confirm` keeps also frames without an id until `confirmed`, in case of `refused`.
         """
         self._queued.extendleft(reversed(self._unacknowledged.values()))
         self._unacknowledged.clear()
@@ -106,9 +106,14 @@ class Outbox:
 
     def refused(self) -> None:
         """Queue again what the server did not act upon, because it refused the token before it."""
-        if self._unconfirmed is not None:
-            self._queued.extendleft(reversed(self._unconfirmed))
-            self._unconfirmed = None
+        if self._unconfirmed is None:
+            return
+        again = [f for f in self._unconfirmed if f.id is None or f.id in self._unacknowledged]
+        for frame in again:
+            if frame.id is not None:
+                del self._unacknowledged[frame.id]
+        self._queued.extendleft(reversed(again))
+        self._unconfirmed = None
 
     def remove(self, message_id: Id) -> bool:
         """Forget a frame, sent or not; return whether it was there."""
@@ -129,18 +134,23 @@ class Outbox:
         return ids
 
     def drop_requests(self) -> list[Id]:
-        """Forget what has an id; return the ids. Nobody will answer any more."""
-        queued = [frame.id for frame in self._queued if frame.id is not None]
-        ids = [*self._unacknowledged, *queued]
-        self._unacknowledged.clear()
+        """Forget the requests; return their ids. Nobody will answer any more.
+
+        Other frames with an id stay: their senders rely on a later connection.
+        """
+        frames = [*self._unacknowledged.values(), *self._queued]
+        ids = [frame.id for frame in frames if frame.id in self._waiting and frame.id is not None]
+        for message_id in ids:
+            self._unacknowledged.pop(message_id, None)
+        self._queued = deque(frame for frame in self._queued if frame.id not in self._waiting)
         self._waiting.clear()
-        self._queued = deque(frame for frame in self._queued if frame.id is None)
         return ids
 
     def clear(self) -> list[Id]:
         """Forget everything; return the ids of the requests."""
         ids = self.drop_requests()
         self._queued.clear()
+        self._unacknowledged.clear()
         self._unconfirmed = None
         return ids
 

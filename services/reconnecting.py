@@ -65,6 +65,10 @@ class Reconnecting(ABC, Generic[ActionT]):
         self._circumstances.left = False
         return self._wake(now)
 
+    def unwatched(self) -> None:
+        """Forget what the browser told: nobody will tell when it changes."""
+        self._circumstances.forget_the_browser()
+
     @property
     def is_paused(self) -> bool:
         """Whether `pause` keeps it from connecting."""

@@ -11,6 +11,8 @@ from .driver import Driver
 from .platform import Frame, Platform, Socket
 from .websocket_protocol import State, WebSocketProtocol
 
+LONGEST_REASON = 123
+
 
 class SocketAttempt(Attempt[WebSocketAction]):
     """Tells the protocol what its socket tells, and hands the socket what the protocol sends."""
@@ -54,7 +56,9 @@ class SocketAttempt(Attempt[WebSocketAction]):
         """End it, whatever it is doing."""
         self.end()
         if self._socket is not None:
-            self._socket.close(code, reason)
+            # RFC 6455 §5.5 leaves 123 bytes; a browser raises for more, and leaves the socket open.
+            fitting = reason.encode("utf-8", "replace")[:LONGEST_REASON]
+            self._socket.close(code, fitting.decode("utf-8", "ignore"))
 
     # As a listener of the socket
 

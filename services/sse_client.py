@@ -140,8 +140,10 @@ class SSEClient:
     def _restore_position(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.
         if self._position is not None and not self._position.is_loaded and self._url.current:
-            stored = self._position.load(self._url.current)
-            self._protocol.last_event_id = str(stored or "")
+            stored = str(self._position.load(self._url.current) or "")
+            # HTML §9.2.6 allows no others; storage may hold anything.
+            if not any(character in stored for character in "\0\r\n"):
+                self._protocol.last_event_id = stored
 
     def _settled(self) -> None:
         if self._position is not None:

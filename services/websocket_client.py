@@ -183,7 +183,8 @@ class WebSocketClient:
     def disconnect(self) -> None:
         """Close with 1000; forget what waits to be sent; cancel async handlers that still run.
 
-        Those who wait get Disconnected. `connect` starts again, with the same handlers.
+        Those who wait get Disconnected. `connect` starts again, with the same handlers. From a
+        handler: what arrived together with its message is still handed on.
         """
         self._emitter.cancel()
         self._driver.run(self._protocol.disconnect(self._platform.now()))
@@ -260,6 +261,7 @@ class WebSocketClient:
         finally:
             del self._answers[message_id]
             self._protocol.withdraw(message_id)
+            self._driver.run(())  # there may be room now for who waits in `drain`
 
     def on(self, type: str, handler: Handler) -> Unsubscribe:
         """Call `handler`, plain or async, with the payload of every such message.

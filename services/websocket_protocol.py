@@ -228,6 +228,9 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
             if self._asks and not self._token_refused:
                 self._token_refused = True
                 return actions + self._attempt(now)
+            if self._asks and self.session.is_admitted:
+                # The last token was good for a while: this one may be too, but there is no hurry.
+                return [*actions, Attempted(error), *self._retry(now)]
         if not is_final(code):
             return [*actions, Attempted(error), *self._retry(now)]
         self._enter(State.CLOSED if code == NORMAL_CLOSURE else State.REFUSED)
@@ -303,7 +306,7 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
 
     def _wake(self, now: float) -> Actions:
         if self.state is State.OPEN:
-            return self._ping(now)
+            return [] if self._options.heartbeat_interval is None else self._ping(now)
         if self.state is State.FAILED:
             self._backoff.reset()
         wants_to = self.state in (State.WAITING, State.FAILED)
@@ -331,7 +334,7 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         return [Close(code, reason), *self._lost(now, code, reason), *self._retry(now)]
 
     def _ping(self, now: float) -> Actions:
-        if self._options.heartbeat_interval is None or Due.PONG in self._deadlines:
+        if Due.PONG in self._deadlines:
             return []
         self._pinged_at = now
         self._deadlines[Due.PONG] = now + self._options.heartbeat_timeout

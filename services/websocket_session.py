@@ -38,6 +38,8 @@ class Session:
         self.sent_count = 0
         self._time_ms = time_ms
         self._new_id = new_id
+        self.is_admitted = False
+        """Whether the server has accepted a token on this connection."""
         self._resume_id: str | None = None
         self._hold_offered = False
         self._pinged_at: float | None = None
@@ -69,6 +71,7 @@ class Session:
         # its first message can then be resumed too.
         self._resume_id = self._new_id()
         self._pinged_at = None
+        self.is_admitted = False
         frames.append(self._control("resume", {"after": self.history.last}, self._resume_id))
         self.outbox.restart(confirm=token is not None)
         self._room = self._high_water
@@ -91,7 +94,7 @@ class Session:
         """Send now or never. Raises InvalidFrame."""
         frame = Outgoing(message.encode(), None)
         if is_open and self._is_free:
-            return self._at_once(frame)
+            return [self._handed_over(frame), *self._measure_if_full()]
         self.outbox.dropped += 1
         return []
 
@@ -113,7 +116,6 @@ class Session:
 
     def received(self, now: float, frames: Sequence[Frame]) -> Actions:
         """Sort frames: ours to act on, the application's to handle, or nobody's."""
-        self.outbox.confirmed()
         actions: Actions = []
         messages: list[Message] = []
         for frame in frames:
@@ -164,8 +166,12 @@ class Session:
         return Message(type_, payload, self._time_ms(), message_id)
 
     def _act(self, now: float, message: Message) -> Actions:
+        if message.type != "reset":
+            # It answers one of our frames, so it has let us in.
+            self.outbox.confirmed()
         match message.type:
             case "auth-ok":
+                self.is_admitted = True
                 return []
             case "pong":
                 self.answers += 1

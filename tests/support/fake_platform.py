@@ -50,6 +50,7 @@ class FakeSocket:
 
     def close(self, code: int, reason: str) -> None:
         assert code == 1000 or 3000 <= code <= 4999
+        assert len(reason.encode()) <= 123
         assert not self.gone, "a socket was closed twice"
         self.closed_with = (code, reason)
         self.gone = True

@@ -46,6 +46,12 @@ def test_and_nothing_beside_it(locked: Gateway, path: str) -> None:
     assert locked.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("end", ["%0A", "%0D", "%00", "%0A%0A", "%E2%80%A8"])
+def test_a_path_with_a_control_character_leads_nowhere(locked: Gateway, end: str) -> None:
+    for path in ("metrics", "api/activities", "healthz"):
+        assert locked.get(path + end).status_code == 404
+
+
 def test_with_a_token_they_open(locked: Gateway) -> None:
     locked.login("ada", "secret")
     made = [locked.post_activity(), locked.post_notification()]

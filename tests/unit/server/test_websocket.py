@@ -161,6 +161,17 @@ async def test_an_announced_resume_is_waited_for(gateway: Gateway) -> None:
         assert await ids(socket, 3) == [*missed[1:], live]
 
 
+async def test_who_is_held_back_hears_a_sign_of_life(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    gateway = start_gateway(RATE_LIMIT="0.01", RATE_BURST="1")
+    async with client(gateway) as socket:
+        await send(socket, "resume", {"after": None})
+        await send(socket, "ping")
+        # Its own answer comes much later.
+        assert (await receive(socket))["type"] == "pong"
+
+
 async def test_a_second_resume_is_refused(gateway: Gateway) -> None:
     async with client(gateway) as socket:
         gateway.post_notification()

@@ -14,6 +14,9 @@ class Protocol:
         self.deadline = None
         return []
 
+    def unwatched(self):
+        self.is_unwatched = True
+
     def __getattr__(self, name):
         return lambda now, *details: [(name, *details)]
 
@@ -82,6 +85,7 @@ def test_the_browser_matters_while_the_protocol_is_active(platform):
     protocol.is_active = False
     driver.run([])
     assert platform.watchers == 0
+    assert protocol.is_unwatched
 
 
 def test_a_page_that_nobody_sees_from_the_start(platform):

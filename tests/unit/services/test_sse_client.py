@@ -35,6 +35,27 @@ def test_connected_and_disconnected_tell_the_truth(platform):
     assert (platform.open_streams, platform.timers, platform.watchers) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("rubbish", ['"a\\nb"', '"\\u0000"', "{", "[]"])
+def test_rubbish_in_the_storage_is_no_position(platform, rubbish):
+    platform.storage["realtime:last-id:https://page.example/app/api/events"] = rubbish
+    client, _ = client_of(platform)
+    client.connect()
+    assert platform.stream.last_event_id == ""
+
+
+def test_a_reloaded_page_resumes(platform):
+    client, _ = client_of(platform)
+    client.connect()
+    platform.stream.accept()
+    platform.stream.deliver("activity", "{}", "7")
+    again, _ = client_of(platform)
+    again.connect()
+    assert platform.stream.last_event_id == "7"
+    other, _ = client_of(platform, resume_after_reload=False)
+    other.connect()
+    assert platform.stream.last_event_id == ""
+
+
 def test_handlers_survive_every_new_stream(platform):
     client, _ = client_of(platform)
     got = []

@@ -423,6 +423,37 @@ def test_what_followed_a_refused_token_is_sent_again():
     assert sent(protocol.opened(9.0)) == ["auth", "resume"]
 
 
+def test_a_live_message_does_not_mean_that_the_token_was_accepted():
+    protocol = protocol_of(asks=True)
+    protocol.connect(0.0)
+    protocol.provided(0.0, "stale")
+    protocol.opened(0.0)
+    protocol.send(Message("plain", 1, 0))
+    protocol.send_volatile(Message("volatile", 1, 0))
+    protocol.send(Message("reliable", 1, 0, "1"))
+    protocol.received(0.5, ['{"type": "a", "id": 1}'])
+    refused(protocol)
+    protocol.provided(1.0, "fresh")
+    assert sent(protocol.opened(1.0)) == ["auth", "resume", "plain", "reliable"]
+
+
+def test_a_token_that_was_accepted_may_run_out_again_and_again():
+    protocol = protocol_of(asks=True)
+    protocol.connect(0.0)
+    now = 0.0
+    for attempt in range(4):
+        protocol.provided(now, "t")
+        protocol.opened(now)
+        protocol.received(now, ['{"type": "auth-ok"}'])
+        refused(protocol, now + 1)
+        if attempt == 0:
+            assert protocol.state is State.AUTHORIZING  # at once, the first time
+        else:
+            assert protocol.state is State.WAITING
+            now = protocol.deadline
+            protocol.timer(now)
+
+
 def test_4403_ends_it_with_a_clear_state():
     protocol = protocol_of(asks=True)
     protocol.connect(0.0)

@@ -89,6 +89,20 @@ async def test_a_reliable_message_that_is_rejected_is_told(platform):
     assert client.stats.unacknowledged == 0
 
 
+@pytest.mark.parametrize("code", [1000, 4401, 4403])
+async def test_a_reliable_message_outlives_a_final_close(platform, code):
+    client, _ = await opened(platform)
+    client.send("a", 1, reliable=True)
+    client.send("a", 2)
+    platform.socket.drop(code)
+    client.send("a", 3, reliable=True)
+    connecting = asyncio.create_task(client.connect())
+    await settle()
+    platform.socket.accept()
+    await connecting
+    assert payloads(platform) == [1, 3]
+
+
 # The queue
 
 
@@ -223,6 +237,53 @@ async def test_a_page_that_comes_back_does_not_end_a_pause(platform):
     assert client.state == "waiting"
     platform.fire("returned")
     assert client.state == "connecting"
+
+
+async def test_what_changed_while_nobody_listened_is_not_held_against_a_client(platform):
+    client, _ = await opened(platform)
+    for event, details in (("left", [True]), ("offline", []), ("hidden", [])):
+        platform.fire(event, *details)
+        client.disconnect()
+        platform.is_visible = True
+        connecting = asyncio.create_task(client.connect())
+        await settle()
+        platform.socket.accept()
+        await connecting
+        platform.socket.drop()
+        platform.advance(4)
+        platform.socket.accept()
+        assert client.is_connected
+
+
+async def test_a_pause_with_a_long_reason_closes_the_socket(platform):
+    client, _ = await opened(platform)
+    client.pause("é" * 100)
+    assert platform.socket.closed_with == (1000, "é" * 61)
+
+
+async def test_a_round_trip_can_be_measured_without_heartbeats(platform):
+    client, _ = await opened(platform, heartbeat_interval=None)
+    platform.fire("visible")
+    assert platform.socket.types == ["resume"]
+    client.ping()
+    platform.socket.deliver("pong")
+    assert client.stats.round_trip == 0
+
+
+async def test_a_cancelled_request_makes_room_for_who_drains(platform):
+    client, _ = await opened(platform, queue_limit=1)
+    asking = asyncio.create_task(client.request("a", 1, timeout=1000))
+    await settle()
+    draining = asyncio.create_task(client.drain())
+    await settle()
+    asking.cancel()
+    await asyncio.wait_for(draining, 1)
+
+
+async def test_half_a_surrogate_pair_is_refused(platform):
+    client, _ = client_of(platform)
+    with pytest.raises(InvalidFrame, match="surrogates"):
+        client.send("a", "\ud83d")
 
 
 async def test_a_page_that_is_gone_for_good_changes_nothing(platform):
