@@ -202,7 +202,7 @@ class Connection:
         is_announced = self._websocket.query_params.get("resume") == "1"
         window = ANNOUNCED_WINDOW if is_announced else RESUME_WINDOW
         try:
-            # Not `wait_for`: before Python 3.12 it may lose a cancellation that comes with the frame.
+            # Not `wait_for`: before Python 3.12 it may lose a cancellation that comes then.
             async with asyncio.timeout(window):
                 await self._first_frame.wait()
         except TimeoutError:
