@@ -14,10 +14,9 @@ from .tokens import TokenSource
 from .urls import UrlSource
 
 ActionT = TypeVar("ActionT")
-ActionCovT = TypeVar("ActionCovT", covariant=True)
 
 
-class ProvidedProtocol(Protocol[ActionCovT]):
+class ProvidedProtocol(Protocol):
     """What an attempt tells its protocol of the providers."""
 
     def provided(self, now: float, token: str | None) -> list[Any]:
@@ -38,7 +37,7 @@ class Attempt(Generic[ActionT]):
 
     def ask(
         self,
-        protocol: ProvidedProtocol[ActionT],
+        protocol: ProvidedProtocol,
         url: UrlSource,
         tokens: TokenSource,
         tasks: Tasks,

@@ -45,7 +45,7 @@ class Session:
         self._pinged_at: float | None = None
         self._high_water = options.high_water
         # What may still be handed to the socket before somebody has to look how much it holds.
-        self._room = 0
+        self._room = self._high_water
 
     @property
     def announces(self) -> bool:
@@ -60,7 +60,7 @@ class Session:
     @property
     def is_drained(self) -> bool:
         """Whether a sender may go on: everything went out, little waits for its `ack`."""
-        return self.outbox.is_roomy
+        return self.outbox.is_roomy and not self.is_congested
 
     def greeting(self, token: str | None) -> Actions:
         """Return the first frames after open: auth, resume, unacknowledged, queued."""
@@ -140,6 +140,7 @@ class Session:
 
     def close(self, error: RealtimeError, *, forget: bool) -> Actions:
         """Fail the requests; `forget` also what else waits to be sent."""
+        self._room = self._high_water  # nobody looks at a socket that is gone
         ids = self.outbox.clear() if forget else self.outbox.drop_requests()
         return [Answered(message_id, error=error) for message_id in ids]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.errors import QueueFull, RealtimeError
@@ -95,6 +96,55 @@ def test_sse_client(steps, with_token, seed):
             assert platform.reported == []
         client.disconnect()
         assert (platform.open_streams, platform.timers, platform.watchers) == (0, 0, 0)
+
+    asyncio.run(scenario())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+KINDS = ["a", "ack", "nack", "reset", "pong", "auth-ok", "connected", "error", "*", ""]
+OBJECTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(KINDS) | JSON,
+        "payload": JSON | st.fixed_dictionaries({"id": JSON, "after": JSON}),
+        "timestamp": JSON,
+        "id": JSON,
+    },
+)
+# As they come over the wire, and as those that crossed over together.
+FRAMES = st.text() | st.binary() | OBJECTS | OBJECTS.map(json.dumps)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.lists(FRAMES, min_size=10, max_size=10), min_size=5, max_size=5))
+def test_ten_thousand_frames_of_any_kind_raise_nothing(batches):
+    async def scenario():
+        platform = FakePlatform()
+        client = WebSocketClient("./ws", platform=platform)
+        events = []
+        for name in ("error", "reset", "disconnected"):
+            client.on(name, lambda _, name=name: events.append(name))
+        client.on("*", lambda message: message["id"])
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.sleep(0)
+        platform.socket.accept()
+        await connecting
+        asking = asyncio.create_task(client.request("a", 1))
+        await asyncio.sleep(0)
+        for batch in batches:
+            platform.socket.deliver_raw(*batch)
+        assert client.is_connected
+        assert platform.reported == []
+        assert set(events) <= {"error", "reset"}
+        client.disconnect()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(asking.exception(), RealtimeError)
 
     asyncio.run(scenario())
 

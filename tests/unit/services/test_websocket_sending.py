@@ -151,6 +151,24 @@ async def test_drain_waits_while_the_socket_holds_too_much(platform):
     assert payloads(platform)[-1] == "second"
 
 
+async def test_drain_waits_as_soon_as_the_mark_is_passed(platform):
+    client, _ = await opened(platform, high_water=100)
+    platform.socket.buffered = 200
+    client.send("a", "x" * 100)
+    draining = asyncio.create_task(client.drain())
+    platform.advance(0.2)
+    await settle()
+    assert client.stats.queued == 0
+    assert not draining.done()
+    platform.socket.buffered = 0
+    platform.advance(0.05)
+    await asyncio.wait_for(draining, 1)
+    platform.socket.buffered = 200
+    client.send("a", "x" * 100)
+    client.disconnect()
+    await asyncio.wait_for(client.drain(), 1)
+
+
 async def test_a_sender_that_drains_never_fills_the_queue(platform):
     client, _ = await opened(platform, queue_limit=4)
 
