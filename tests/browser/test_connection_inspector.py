@@ -9,8 +9,9 @@ from js import document
 from pyscript.js_modules import chart
 
 from components.close_words import CODES, STATUSES, close_words
-from components.connection_inspector import ConnectionInspector, Gauge
+from components.connection_inspector import ConnectionInspector
 from components.element import define, drawn
+from components.gauge import Gauge
 from services.browser import BrowserPlatform
 from services.connection_stats import ConnectionStats
 from services.errors import ConnectionFailed, Disconnected
