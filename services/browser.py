@@ -21,11 +21,13 @@ from pyodide.ffi import (  # type: ignore[import-not-found]
     to_js,
 )
 
+from . import browser_tabs
 from .describe import describe
 from .errors import ConfigurationError, ConnectionFailed, RequestTimeout
 from .platform import (
     Callback,
     Cancel,
+    Channel,
     EventStreamListener,
     HTTPAnswer,
     Socket,
@@ -190,17 +192,23 @@ class BrowserPlatform:
         url: str,
         *,
         body: str | None = None,
+        token: str | None = None,
+        with_credentials: bool = False,
         timeout: float,  # noqa: ASYNC109 - the browser's own covers the body too
     ) -> HTTPAnswer:
         """Send an HTTP request."""
+        headers: dict[str, str] = {}
         options: dict[str, Any] = {
             "method": method,
-            "credentials": "same-origin",
+            "credentials": "include" if with_credentials else "same-origin",
+            "headers": headers,
             "signal": js.AbortSignal.timeout(int(timeout * 1000)),
         }
         if body is not None:
             options["body"] = body
-            options["headers"] = {"Content-Type": "application/json"}
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         try:
             response = await js.fetch(url, _object(options))
             return HTTPAnswer(int(response.status), str(await response.text()))
@@ -247,6 +255,66 @@ class BrowserPlatform:
         """Keep `value` under `key` for this tab, if the browser lets us."""
         with contextlib.suppress(AttributeError, JsException):
             js.globalThis.sessionStorage.setItem(key, value)
+
+    def remembered(self, key: str) -> str | None:
+        """Return what all tabs keep under `key`."""
+        return browser_tabs.remembered(key)
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Keep `value` under `key` for all tabs, or forget it."""
+        browser_tabs.remember(key, value)
+
+    @property
+    def title(self) -> str:
+        """The page's title."""
+        return "" if self._document is None else str(self._document.title)
+
+    def watch_title(self, changed: Callback) -> Cancel:
+        """Tell of every change of the title."""
+        if self._document is None:
+            return lambda: None
+        return browser_tabs.TitleObserver(changed, self._guard).end
+
+    @property
+    def can_share(self) -> bool:
+        """Whether there are channels and locks."""
+        locks = getattr(getattr(js, "navigator", None), "locks", None)
+        return locks is not None and getattr(js, "BroadcastChannel", None) is not None
+
+    def open_channel(self, name: str, received: Callable[[str | None], None]) -> Channel | None:
+        """Open an end of a channel."""
+        if getattr(js, "BroadcastChannel", None) is None:
+            return None
+        return browser_tabs.BrowserChannel(name, received, self._guard)
+
+    def hold_lock(
+        self,
+        name: str,
+        *,
+        acquired: Callback,
+        lost: Callback = lambda: None,
+        shared: bool = False,
+        steal: bool = False,
+    ) -> Cancel:
+        """Wait for a lock."""
+        return browser_tabs.BrowserLock(
+            name, acquired, lost, self._guard, shared=shared, steal=steal
+        ).release
+
+    async def held_locks(self) -> list[str]:
+        """Return the names of the origin's locks that are held."""
+        return await browser_tabs.held_locks()
+
+    async def token_in_vault(self) -> str | None:
+        """Return what is in the vault."""
+        module = _module("token_vault")
+        value = None if module is None else await module.get()
+        return value if isinstance(value, str) else None
+
+    async def put_token_in_vault(self, text: str | None) -> None:
+        """Put `text` into the vault."""
+        if (module := _module("token_vault")) is not None:
+            await module.put(text)
 
     def report(self, error: BaseException) -> None:
         """Show an exception with its traceback in the console."""

@@ -108,6 +108,16 @@ class Watcher(Protocol):
         """Hear that it came back from the back/forward cache."""
 
 
+class Channel(Protocol):
+    """One end of a broadcast channel: what one posts, all others of its name receive, in order."""
+
+    def post(self, text: str) -> None:
+        """Hand over the JSON value that `text` is. Does nothing once closed."""
+
+    def close(self) -> None:
+        """Hear and say nothing more."""
+
+
 @dataclass(frozen=True, slots=True)
 class HTTPAnswer:
     """The status and the body of an HTTP answer."""
@@ -168,9 +178,14 @@ class Platform(Protocol):
         url: str,
         *,
         body: str | None = None,
+        token: str | None = None,
+        with_credentials: bool = False,
         timeout: float,  # noqa: ASYNC109
     ) -> HTTPAnswer:
         """Send an HTTP request with the page's cookies; `body` is JSON text.
+
+        `token` goes into an Authorization header; `with_credentials` sends cookies to other
+        origins too.
 
         Raises ConnectionFailed when there is no answer, RequestTimeout when none in time.
         """
@@ -187,6 +202,59 @@ class Platform(Protocol):
 
     def store(self, key: str, value: str) -> None:
         """Keep `value` under `key` for this tab. Does nothing where storage is denied or full."""
+
+    def remembered(self, key: str) -> str | None:
+        """Return what all tabs keep under `key`, also when all are closed; None if nothing."""
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Keep `value` there, or with None forget it. Does nothing where storage is denied."""
+
+    @property
+    def title(self) -> str:
+        """The page's title; in a worker, none."""
+
+    def watch_title(self, changed: Callback) -> Cancel:
+        """Tell of every change of the title from now on."""
+
+    @property
+    def can_share(self) -> bool:
+        """Whether there are both channels and locks, so that tabs can act as one."""
+
+    def open_channel(self, name: str, received: Callable[[str | None], None]) -> Channel | None:
+        """Open an end of the channel `name`, or return None where there are no channels.
+
+        `received` gets what other ends post as JSON text, or None for what cannot be JSON:
+        anybody's page of this origin may post anything. It is not told what this end posts.
+        """
+
+    def hold_lock(
+        self,
+        name: str,
+        *,
+        acquired: Callback,
+        lost: Callback = lambda: None,
+        shared: bool = False,
+        steal: bool = False,
+    ) -> Cancel:
+        """Wait for the lock `name` among all tabs of this origin; return what lets it go.
+
+        `acquired` is called once it is held, never before this returns; `lost` if somebody
+        steals it, or if there are no locks. It is let go with the page, however that ends.
+        `shared` locks exclude only those that are not; `steal` takes it from whoever has it.
+        """
+
+    async def held_locks(self) -> list[str]:
+        """Return the names of the locks that any tab of this origin holds at this moment."""
+
+    async def token_in_vault(self) -> str | None:
+        """Return what `put_token_in_vault` put last, in any tab; None if nothing, or no vault.
+
+        The vault is memory that the origin's tabs share, gone with the last of them. No other
+        origin, no storage and no channel ever sees what is in it.
+        """
+
+    async def put_token_in_vault(self, text: str | None) -> None:
+        """Put `text` into the vault, or with None empty it. Does nothing where there is none."""
 
     def report(self, error: BaseException) -> None:
         """Show an exception nobody caught, with its traceback, in the console."""

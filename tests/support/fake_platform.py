@@ -21,6 +21,7 @@ from services.platform import (
     StreamEvent,
     Watcher,
 )
+from tests.support.fake_origin import FakeChannel, FakeLock, FakeOrigin
 
 PAGE = "https://page.example/app/"
 
@@ -113,9 +114,13 @@ class FakeStream:
 
 
 class FakePlatform:
-    """Implements `services.platform.Platform`."""
+    """Implements `services.platform.Platform`. Several tabs of one browser share an `origin`."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, origin: FakeOrigin | None = None) -> None:
+        self.origin = origin or FakeOrigin()
+        self.can_share = True
+        self.title = "Page"
+        self._title_watchers: list[Callback] = []
         self.time = 1000.0
         self.wall_ahead = 0.0
         self.sockets: list[FakeSocket] = []
@@ -173,6 +178,12 @@ class FakePlatform:
         else:
             self.wall_ahead += seconds
         self.advance(0)
+
+    def rename(self, title: str) -> None:
+        """Give the page another title."""
+        self.title = title
+        for changed in tuple(self._title_watchers):
+            changed()
 
     def fire(self, event: str, *details: Any) -> None:
         """Tell of `online`, `offline`, `visible`, `hidden`, `left` or `returned`."""
@@ -233,6 +244,8 @@ class FakePlatform:
         url: str,
         *,
         body: str | None = None,
+        token: str | None = None,
+        with_credentials: bool = False,
         timeout: float,  # noqa: ASYNC109
     ) -> HTTPAnswer:
         self.requests.append((method, url, body, timeout))
@@ -250,6 +263,49 @@ class FakePlatform:
 
     def store(self, key: str, value: str) -> None:
         self.storage[key] = value
+
+    def remembered(self, key: str) -> str | None:
+        return self.origin.storage.get(key)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self.origin.storage.pop(key, None)
+        else:
+            self.origin.storage[key] = value
+
+    def watch_title(self, changed: Callback) -> Cancel:
+        self._title_watchers.append(changed)
+        return lambda: self._title_watchers.remove(changed)
+
+    def open_channel(self, name: str, received: Callable[[str | None], None]) -> FakeChannel | None:
+        if not self.can_share:
+            return None
+        channel = FakeChannel(self.origin, self, name, received)
+        self.origin.channels.append(channel)
+        return channel
+
+    def hold_lock(
+        self,
+        name: str,
+        *,
+        acquired: Callback,
+        lost: Callback = lambda: None,
+        shared: bool = False,
+        steal: bool = False,
+    ) -> Cancel:
+        return self.origin.request(name, FakeLock(self, acquired, lost, shared), steal=steal)
+
+    async def held_locks(self) -> list[str]:
+        await asyncio.sleep(0)
+        return self.origin.holders()
+
+    async def token_in_vault(self) -> str | None:
+        await asyncio.sleep(0)
+        return self.origin.vault
+
+    async def put_token_in_vault(self, text: str | None) -> None:
+        await asyncio.sleep(0)
+        self.origin.vault = text
 
     def report(self, error: BaseException) -> None:
         self.reported.append(error)

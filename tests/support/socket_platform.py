@@ -43,7 +43,9 @@ INVALID_DATA = 1007
 
 
 class SocketPlatform:
-    """Implements `services.platform.Platform`. To be made and used in one running event loop.
+    """Implements `services.platform.Platform`, as a browser without other tabs.
+
+    To be made and used in one running event loop.
 
     `base` is what relative URLs are relative to. `seed` decides `random`, which a test may
     replace. Leave it as an async context manager, or call `aclose`: all it opened ends then.
@@ -165,9 +167,13 @@ class SocketPlatform:
         url: str,
         *,
         body: str | None = None,
+        token: str | None = None,
+        with_credentials: bool = False,
         timeout: float,  # noqa: ASYNC109
     ) -> HTTPAnswer:
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         try:
             async with asyncio.timeout(timeout):
                 answer = await self.http.request(method, url, content=body, headers=headers)
@@ -176,6 +182,8 @@ class SocketPlatform:
         except httpx.HTTPError as error:
             raise ConnectionFailed(f"{method} {url}: {error!r}") from error
         return HTTPAnswer(answer.status_code, answer.text)
+
+    can_share = False
 
     def watch(self, watcher: Watcher) -> Cancel:
         self._watchers.append(watcher)
