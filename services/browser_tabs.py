@@ -104,9 +104,9 @@ class BrowserLock:
 
 
 async def held_locks() -> list[str]:
-    """Return the names of the locks that any tab of this origin holds."""
+    """Return the names of the locks that any tab of this origin holds, and does not share."""
     text = js.JSON.stringify((await js.navigator.locks.query()).held)
-    return [lock["name"] for lock in json.loads(text)]
+    return [lock["name"] for lock in json.loads(text) if lock["mode"] == "exclusive"]
 
 
 class TitleObserver:

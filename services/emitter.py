@@ -8,7 +8,7 @@ from typing import Any
 
 from .tasks import Tasks
 
-Handler = Callable[[Any], Any]
+Handler = Callable[..., Any]
 Unsubscribe = Callable[[], None]
 
 
@@ -49,13 +49,13 @@ class Emitter:
 
         return unsubscribe
 
-    def emit(self, type: str, payload: object) -> None:
+    def emit(self, type: str, *values: object) -> None:
         """Call the handlers that `type` has now; those added meanwhile wait for the next."""
         for cell in self._handlers.get(type, ()):
             if not cell:
                 continue
             try:
-                result = cell[0](payload)
+                result = cell[0](*values)
                 if result is not None and inspect.isawaitable(result):
                     self._tasks.spawn(result)
             except Exception as error:

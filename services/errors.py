@@ -4,6 +4,7 @@
     * :exc:`ConfigurationError` (also ``ValueError``): an option or a configured value is wrong
     * :exc:`InvalidTransition` (also ``RuntimeError``): an event in a state that cannot have it
     * :exc:`InvalidFrame` (also ``ValueError``): data that is not a message of ours
+    * :exc:`NotCloneable` (also ``TypeError``): a payload that cannot go to another tab
     * :exc:`ConnectionFailed` (also ``ConnectionError``): an attempt to connect failed
         * :exc:`ConnectTimeout` (also ``TimeoutError``): … because nothing answered in time
     * :exc:`Disconnected` (also ``ConnectionError``): closed for good while one was waiting
@@ -35,6 +36,10 @@ class InvalidTransition(RealtimeError, RuntimeError):
 
 class InvalidFrame(RealtimeError, ValueError):
     """Data that is not a message of ours; says what was expected and what came."""
+
+
+class NotCloneable(RealtimeError, TypeError):
+    """A payload that cannot go to another tab; says what was expected and what came."""
 
 
 class ConnectionFailed(RealtimeError, ConnectionError):

@@ -244,7 +244,7 @@ class Platform(Protocol):
         """
 
     async def held_locks(self) -> list[str]:
-        """Return the names of the locks that any tab of this origin holds at this moment."""
+        """Return the names of the locks that a tab of this origin holds now, without sharing."""
 
     async def token_in_vault(self) -> str | None:
         """Return what `put_token_in_vault` put last, in any tab; None if nothing, or no vault.

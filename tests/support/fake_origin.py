@@ -109,7 +109,8 @@ class FakeOrigin:
         return release
 
     def holders(self) -> list[str]:
-        return [name for name, locks in self.held.items() for _ in locks]
+        """Name the locks that are held and not shared."""
+        return [name for name, locks in self.held.items() for lock in locks if not lock.shared]
 
     def _hold(self, name: str, lock: FakeLock) -> None:
         self.held.setdefault(name, []).append(lock)
