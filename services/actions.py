@@ -95,6 +95,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """The server has sent all that was missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """The server has answered a frame that nobody here waits for."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Tell those who iterate over messages that no more will come."""
 
@@ -111,6 +123,8 @@ WebSocketAction = (
     | Deliver
     | Attempted
     | Answered
+    | Resumed
+    | Unclaimed
     | Finished
 )
 SSEAction = AskProviders | OpenStream | Close | Emit | DeliverEvents

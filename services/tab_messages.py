@@ -18,7 +18,7 @@ from .errors import InvalidFrame, NotCloneable
 from .strict_json import loads
 
 SCHEMA = 1
-LARGEST = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 """Characters of a message. More in one piece would hold up every tab."""
 
 LONGEST_NAME = 200

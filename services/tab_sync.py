@@ -10,7 +10,7 @@ from typing import Any
 from . import tab_messages
 from .describe import describe
 from .emitter import Emitter, Handler, Unsubscribe
-from .errors import ConfigurationError, InvalidFrame
+from .errors import ConfigurationError, InvalidFrame, RealtimeError
 from .platform import Cancel, Channel, Platform, default_platform
 from .presence import Presence
 from .shared_state import SharedState, SharedValue
@@ -134,6 +134,10 @@ class TabSync:
         """
         return self._state.shared(name, default)
 
+    def misheard(self, error: RealtimeError) -> None:
+        """Tell the handlers of `error` of a message that could not be handled."""
+        self._emitter.emit(ERROR, {"error": str(error)}, "")
+
     def depose(self, leader: str) -> None:
         """Lead from now on in the place of a tab that does not answer, if it still leads."""
         self._presence.depose(leader)
@@ -223,7 +227,7 @@ class TabSync:
                 return
             self._act(message)
         except InvalidFrame as error:
-            self._emitter.emit(ERROR, {"error": str(error)}, "")
+            self.misheard(error)
 
     def _act(self, message: TabMessage) -> None:
         match message.type:

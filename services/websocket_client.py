@@ -223,6 +223,10 @@ class WebSocketClient:
         finally:
             self._drainers.discard(drainer)
 
+    def start_after(self, position: Id | None) -> None:
+        """Let the next connection resume after the message of that id, as if it had come here."""
+        self._protocol.session.history.forget(position)
+
     def ping(self) -> None:
         """Measure the round trip now, if connected; `stats` has it when the answer is there."""
         self._driver.run(self._protocol.ping(self._platform.now()))

@@ -157,6 +157,10 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         """Send now or never. Raises InvalidFrame."""
         return self.session.send_volatile(message, is_open=self.state is State.OPEN)
 
+    def forward(self, text: str) -> Actions:
+        """Pass on a frame that somebody else keeps and sends again. Raises QueueFull."""
+        return self.session.forward(text, is_open=self.state is State.OPEN)
+
     def ping(self, now: float) -> Actions:
         """Measure the round trip, if connected; an answer that does not come ends the connection.
 

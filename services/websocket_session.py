@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .actions import Answered, Deliver, Emit, Measure, Send, WebSocketAction
+from .actions import (
+    Answered,
+    Deliver,
+    Emit,
+    Measure,
+    Resumed,
+    Send,
+    Unclaimed,
+    WebSocketAction,
+)
 from .describe import describe
 from .errors import InvalidFrame, RealtimeError, RequestRejected
 from .history import History
@@ -88,6 +97,14 @@ class Session:
         if frame.id is None and is_open and self._is_free:
             return self._at_once(frame)
         self.outbox.add(frame, deadline)
+        return self.pump() if is_open else []
+
+    def forward(self, text: str, *, is_open: bool) -> Actions:
+        """Send a frame that somebody else keeps, or queue it as long as the socket is full."""
+        frame = Outgoing(text, None)
+        if is_open and self._is_free:
+            return self._at_once(frame)
+        self.outbox.add(frame)
         return self.pump() if is_open else []
 
     def send_volatile(self, message: Message, *, is_open: bool) -> Actions:
@@ -206,9 +223,9 @@ class Session:
                 self._hold_offered = result.get("hold") is True
                 if self.history.last is None:
                     self.history.last = as_id(result.get("after"))
-            return []
+            return [Resumed()]
         if not self.outbox.remove(message_id):
-            return []  # answered before, or no longer waited for
+            return [Unclaimed(message)]  # answered before, or no longer waited for
         if message.type == "ack":
             return [Answered(message_id, result=payload.get("result"))]
         return [Answered(message_id, error=RequestRejected(payload.get("error")))]

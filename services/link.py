@@ -1,0 +1,425 @@
+"""What a tab has in the place of a connection of its own: a link to the tab that leads.
+
+Every tab runs its client as it would alone: it queues, resends, drops duplicates and remembers its
+position. Only the socket that the client opens is a link. So nothing depends on a leader that
+lives: the next one is joined as a server is that has restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from .close_codes import SERVICE_RESTART
+from .errors import InvalidFrame
+from .platform import Cancel, EventStreamListener, Platform, SocketListener, StreamEvent, Watcher
+from .recent import Item
+from .shared_messages import (
+    Closed,
+    Down,
+    Insist,
+    Join,
+    Leave,
+    Live,
+    News,
+    Opened,
+    Probe,
+    Request,
+    Status,
+    Taken,
+    Up,
+    decode,
+    encode,
+)
+from .tab_sync import LEADER_CHANGED, TabSync
+
+PROBE_INTERVAL = 3.0
+"""Seconds of silence after which the leader is asked whether it is there."""
+
+PATIENCE = 2 * PROBE_INTERVAL
+"""Seconds of silence after which it counts as frozen, and another tab leads."""
+
+LATE = 2.0
+"""Seconds by which a timer is late in a tab that was itself frozen, or asleep."""
+
+PIECE = 1024 * 1024
+"""Characters after which frames for the leader go in another message."""
+
+
+class Relay(Protocol):
+    """What the tab that leads has besides."""
+
+    def handle(self, tab_id: str, request: Request) -> None:
+        """Serve a tab."""
+
+    def close(self) -> None:
+        """Lead no more."""
+
+
+class LinkEnd(Protocol):
+    """What a client holds of a link, as it would a socket or a stream."""
+
+    after: str
+
+    def opened(self, position: str) -> None:
+        """Hear that it leads to an open connection."""
+
+    def received(self, items: Sequence[Item]) -> None:
+        """Take messages."""
+
+    def taken(self, amount: int) -> None:
+        """Hear how much of what was sent has gone to the socket."""
+
+    def closed(self, code: int | None, reason: str) -> None:
+        """Hear that it is closed."""
+
+
+class Link:
+    """One tab's part in a shared connection. `topic` is its name among the tabs.
+
+    `lead` makes the relay when this tab becomes the leader; `told` is called for each status.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        tabs: TabSync,
+        topic: str,
+        *,
+        lead: Callable[[], Relay],
+        told: Callable[[Status], None],
+    ) -> None:
+        self._platform = platform
+        self._tabs = tabs
+        self.topic = topic
+        self._lead = lead
+        self._told = told
+        self._relay: Relay | None = None
+        self._end: LinkEnd | None = None
+        self._number = 0
+        self._leader: str | None = None
+        self._is_open = False
+        self._is_live = False
+        self.has_missed = False
+        """Whether the others were told something that this tab was not."""
+        self._heard_at = 0.0
+        self._watchdog: Cancel | None = None
+        self._cancels = [
+            tabs.on(topic, self._hear),
+            tabs.on(LEADER_CHANGED, self._leader_changed),
+        ]
+
+    def start(self) -> None:
+        """Take part. Only now may `lead` be called."""
+        if self._tabs.is_leader:
+            self._relay = self._lead()
+
+    @property
+    def relay(self) -> Relay | None:
+        """What this tab does for all, if it leads."""
+        return self._relay
+
+    # The client's side
+
+    def open(self, end: LinkEnd) -> None:
+        """Join the leader, now or when there is one."""
+        self._number += 1
+        self._end = end
+        self._is_open = self._is_live = False
+        number = self._number
+        asyncio.get_running_loop().call_soon(lambda: self._join(number))
+
+    def send(self, frames: list[str]) -> None:
+        """Send frames up."""
+        piece: list[str] = []
+        size = 0
+        for frame in frames:
+            if piece and size + len(frame) > PIECE:
+                self._post(Up(self._number, piece))
+                piece, size = [], 0
+            piece.append(frame)
+            size += len(frame)
+        self._post(Up(self._number, piece))
+
+    def insist(self) -> None:
+        """Ask the leader not to wait before it connects."""
+        if self._end is not None:
+            self._post(Insist(self._number))
+
+    def leave(self) -> None:
+        """Close the link."""
+        if self._end is not None:
+            self._end = None
+            self._post(Leave(self._number))
+            self._stop()
+
+    def close(self) -> None:
+        """Take part no more."""
+        self.leave()
+        for cancel in self._cancels:
+            cancel()
+        self._end_relay()
+
+    # The relay's side
+
+    def take(self, news: News) -> None:
+        """Take what the leader, which may be this very tab, has to say."""
+        self._heard_at = self._platform.now()
+        match news:
+            case Status():
+                self._told(news)
+            case Live(items):
+                if self._is_live and self._end is not None:
+                    self._end.received(items)
+                elif self._relay is None:
+                    self.has_missed = True
+            case _ if self._end is None or news.link != self._number:
+                pass  # of a link that is closed
+            case Opened(_, position):
+                self._is_open = True
+                self._end.opened(position)
+            case Down(_, items, live):
+                if live:
+                    self._is_live = True
+                    self.has_missed = False
+                self._end.received(items)
+            case Taken(_, amount):
+                self._end.taken(amount)
+            case Closed(_, code, reason):
+                self._closed(code, reason)
+
+    # How it is done
+
+    def _hear(self, payload: Any, tab_id: str) -> None:
+        try:
+            message = decode(payload)
+        except InvalidFrame as error:
+            self._tabs.misheard(error)
+            return
+        if isinstance(message, Request):
+            if self._relay is not None:
+                self._relay.handle(tab_id, message)
+        elif tab_id == self._tabs.leader and tab_id != self._tabs.tab_id:
+            self.take(message)
+
+    def _post(self, request: Request) -> None:
+        leader = self._tabs.leader
+        if leader == self._tabs.tab_id:
+            if self._relay is not None:
+                self._relay.handle(leader, request)
+        elif leader is not None:
+            self._tabs.send(leader, self.topic, encode(request))
+
+    def _join(self, number: int) -> None:
+        if self._end is None or number != self._number:
+            return
+        self._leader = self._tabs.leader
+        self._watch()
+        if self._leader is not None:
+            self._post(Join(number, self._end.after))
+
+    def _closed(self, code: int | None, reason: str) -> None:
+        end, self._end = self._end, None
+        self._stop()
+        if end is not None:
+            end.closed(code, reason)
+
+    def _leader_changed(self, _payload: object, _tab_id: str) -> None:
+        leader = self._tabs.leader
+        if leader != self._tabs.tab_id:
+            self._end_relay()
+        elif self._relay is None:
+            self._relay = self._lead()
+        if leader is None or leader == self._leader or self._end is None:
+            return
+        if self._is_open:
+            self._closed(SERVICE_RESTART, "another tab leads")
+        else:
+            self._join(self._number)
+
+    def _end_relay(self) -> None:
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.close()
+
+    # Whether the leader lives
+
+    def _watch(self) -> None:
+        self._stop()
+        self._heard_at = self._platform.now()
+        self._wait()
+
+    def _wait(self) -> None:
+        due = self._platform.now() + PROBE_INTERVAL
+        self._watchdog = self._platform.call_later(PROBE_INTERVAL, lambda: self._look(due))
+
+    def _look(self, due: float) -> None:
+        now = self._platform.now()
+        leader = self._tabs.leader
+        if now - due > LATE:
+            self._heard_at = now  # we were away: what it said may not have come here yet
+        if leader is not None and leader != self._tabs.tab_id:
+            if now - self._heard_at >= PATIENCE:
+                self._tabs.depose(leader)
+                self._heard_at = now
+            else:
+                self._post(Probe(self._number))
+        self._wait()
+
+    def _stop(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog()
+            self._watchdog = None
+
+
+class LinkSocket:
+    """A link in the place of a WebSocket."""
+
+    after = ""
+
+    def __init__(self, link: Link, listener: SocketListener) -> None:
+        self._link = link
+        self._listener = listener
+        self._frames: list[str] = []
+        self._sent = 0
+        self._taken = 0
+        self._is_closed = False
+        link.open(self)
+
+    @property
+    def buffered(self) -> int:
+        """Characters that have not gone to the socket yet."""
+        return max(0, self._sent - self._taken)
+
+    def send(self, frame: str | bytes) -> None:
+        """Hand over a frame; those of one moment go together."""
+        if not isinstance(frame, str):
+            raise InvalidFrame("expected a text frame, came a binary one")
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._sent += len(frame)
+        self._frames.append(frame)
+
+    def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - a socket's signature
+        """Close, and hear nothing more of it."""
+        if not self._is_closed:
+            self._flush()
+            self._is_closed = True
+            self._link.leave()
+
+    def opened(self, position: str) -> None:  # noqa: ARG002
+        """Pass it on, as those below."""
+        self._listener.opened()
+
+    def received(self, items: Sequence[Item]) -> None:
+        """Pass them on."""
+        self._listener.received(items)
+
+    def taken(self, amount: int) -> None:
+        """Note how much of what was sent has gone to the socket."""
+        self._taken = amount
+
+    def closed(self, code: int | None, reason: str) -> None:
+        """Pass it on."""
+        self._is_closed = True
+        self._listener.closed(SERVICE_RESTART if code is None else code, reason)
+
+    def _flush(self) -> None:
+        frames, self._frames = self._frames, []
+        if frames and not self._is_closed:
+            self._link.send(frames)
+
+
+class LinkStream:
+    """A link in the place of an event stream."""
+
+    def __init__(self, link: Link, listener: EventStreamListener, after: str) -> None:
+        self._link = link
+        self._listener = listener
+        self.after = after
+        self._is_closed = False
+        link.open(self)
+
+    def cancel(self) -> None:
+        """Close it."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._link.leave()
+
+    def opened(self, position: str) -> None:
+        """Pass it on, as those below."""
+        self._listener.opened(position)
+
+    def received(self, items: Sequence[Item]) -> None:
+        """Pass on what is an event."""
+        events = []
+        for item in items:
+            event, data, id_ = item.get("event"), item.get("data"), item["id"]
+            if isinstance(event, str) and isinstance(data, (str, dict)):
+                events.append(StreamEvent(event, data, "" if id_ is None else str(id_)))
+        self._listener.received(events)
+
+    def taken(self, amount: int) -> None:
+        """Do nothing: a stream sends nothing."""
+
+    def closed(self, code: int | None, reason: str) -> None:
+        """Pass it on."""
+        self._is_closed = True
+        self._listener.closed(code, reason, None)
+
+
+class LinkPlatform:
+    """The browser, with links in the place of connections. The rest is the browser's own."""
+
+    def __init__(self, platform: Platform, link: Callable[[], Link]) -> None:
+        self._platform = platform
+        self._link = link
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
+
+    is_visible = True
+
+    def resolve(self, url: str, *, websocket: bool = False) -> str:  # noqa: ARG002
+        """Return the name of the connection as it is."""
+        return url
+
+    def open_websocket(
+        self,
+        url: str,  # noqa: ARG002
+        listener: SocketListener,
+        *,
+        background: bool = False,  # noqa: ARG002
+    ) -> LinkSocket:
+        """Open a link."""
+        return LinkSocket(self._link(), listener)
+
+    def open_event_stream(
+        self,
+        url: str,  # noqa: ARG002
+        listener: EventStreamListener,
+        *,
+        with_credentials: bool,  # noqa: ARG002
+        last_event_id: str,
+        token: str | None,  # noqa: ARG002
+    ) -> Cancel:
+        """Open a link."""
+        return LinkStream(self._link(), listener, last_event_id).cancel
+
+    def watch(self, watcher: Watcher) -> Cancel:
+        """Tell only of the page that is left and comes back: the network is the leader's affair."""
+        return self._platform.watch(PageWatcher(watcher))
+
+
+class PageWatcher:
+    """Passes on that the page is left and comes back."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.left = watcher.left
+        self.returned = watcher.returned
+
+    def online(self) -> None:
+        """Keep it."""
+
+    offline = visible = hidden = online

@@ -1,0 +1,206 @@
+"""One WebSocket for all tabs, with the interface of a `WebSocketClient` in each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from .actions import Deliver, Emit, Resumed, WebSocketAction
+from .connection_stats import ConnectionStats
+from .errors import ConfigurationError
+from .link import Link, LinkPlatform
+from .platform import Platform, default_platform
+from .recent import Recent
+from .relay import GroupPlatform
+from .shared_messages import Status
+from .shared_socket import AT_REST, SocketRelay, Upstream
+from .tab_sync import TabSync
+from .tokens import Token, TokenSource
+from .urls import Url
+from .websocket_client import WebSocketClient
+from .websocket_options import WebSocketOptions
+from .websocket_protocol import State
+
+FOR_EVER = 1e9
+"""Seconds. Whether a server answers in time is for the leader to judge."""
+
+AT_ONCE, SOON = 0.005, 0.02
+"""Seconds until a link is opened again: the leader is near, and itself waits for the server."""
+
+UNLIMITED = 2**53
+"""What the leader passes on is bounded by what each tab may have under way."""
+
+
+class SharedConnection(WebSocketClient):
+    """A `WebSocketClient` whose socket is shared by all tabs that have the same connection.
+
+    The tab that leads has the socket; the others reach it through that tab. Each tab has its own
+    handlers, queue, requests and position: it is told every message once, and a request is answered
+    to the tab that made it. When the leader is closed, crashes or freezes, another tab connects,
+    and all go on where they were: what was missed is resumed, and what was not acknowledged is sent
+    again.
+
+    The options are those of `WebSocketClient`, and must be the same in every tab. `name` stands for
+    the connection among the tabs: it is needed where `url` is a provider. The token is asked for in
+    the tab that leads, and never leaves it. Where tabs cannot share (`tabs.can_share`), each has a
+    connection of its own.
+
+    `close` ends it, which `disconnect` does not: a tab that is disconnected may lead the others.
+    """
+
+    def __init__(
+        self,
+        url: Url,
+        *,
+        tabs: TabSync,
+        token: Token = None,
+        name: str | None = None,
+        platform: Platform | None = None,
+        **settings: Any,
+    ) -> None:
+        real = platform or default_platform()
+        self._tabs = tabs
+        self._link: Link | None = None
+        self._upstream_status: Status | None = None
+        if not tabs.can_share:
+            super().__init__(url, token=token, platform=real, **settings)
+            return
+        own: dict[str, Any] = {
+            key: settings.pop(key)
+            for key in ("queue_limit", "queue_policy", "resume_after_reload")
+            if key in settings
+        }
+        background = settings.pop("background", False)
+        high_water = WebSocketOptions(**settings).high_water
+        TokenSource(token)
+        if name is None:
+            if not isinstance(url, str):
+                raise ConfigurationError(
+                    "name: expected one for a URL that is asked for, came none"
+                )
+            name = real.resolve(url, websocket=True)
+        self._recent = Recent()
+
+        def make(*watching: Any) -> Upstream:
+            return Upstream(
+                url,
+                *watching,
+                token=token,
+                queue_limit=UNLIMITED,
+                background=background,
+                platform=cast(Platform, GroupPlatform(real, tabs)),
+                **settings,
+            )
+
+        def lead() -> SocketRelay:
+            if link.has_missed:
+                # The others are ahead: each is told by the server what it missed itself.
+                self._recent.restart(None)
+            return SocketRelay(
+                tabs,
+                link.topic,
+                link.take,
+                self._recent,
+                make=make,
+                now=real.now,
+                told=lambda payload: self._emitter.emit("error", payload),
+                report=real.report,
+                high_water=high_water,
+            )
+
+        link = self._link = Link(real, tabs, f"websocket:{name}", lead=lead, told=self._told)
+        super().__init__(
+            name,
+            platform=cast(Platform, LinkPlatform(real, lambda: link)),
+            heartbeat_interval=None,
+            connect_timeout=FOR_EVER,
+            max_reconnect_attempts=None,
+            high_water=high_water,
+            reconnect_interval=AT_ONCE,
+            reconnect_interval_max=SOON,
+            **own,
+        )
+        link.start()
+
+    @property
+    def state(self) -> State:
+        """One of closed, authorizing, connecting, open, waiting, failed, refused."""
+        own = super().state
+        status = self._upstream_status
+        if own not in (State.CONNECTING, State.WAITING) or self.is_paused or status is None:
+            return own
+        shared = State(status.state)
+        return State.CONNECTING if shared is State.OPEN or shared in AT_REST else shared
+
+    @property
+    def last_close(self) -> tuple[int | None, str] | None:
+        """Code (None where an attempt got no answer) and reason of the last close."""
+        status = self._upstream_status
+        if status is None or status.close_reason is None:
+            return super().last_close
+        return (status.close_code, status.close_reason)
+
+    @property
+    def attempts(self) -> int:
+        """Reconnections counted since the last healthy connection."""
+        return super().attempts if self._upstream_status is None else self._upstream_status.attempts
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """This tab's part in the connection at this moment, in numbers."""
+        own = super().stats
+        status = self._upstream_status
+        if status is None:
+            return own
+        return replace(
+            own,
+            state=self.state,
+            attempts=self.attempts,
+            last_close=self.last_close,
+            round_trip=status.round_trip,
+        )
+
+    def renew(self) -> None:
+        """Connect anew with a token that is asked for again: somebody has logged in."""
+        if super().state in AT_REST:
+            return
+        if self._link is None:
+            self.pause("renewed")
+            self.unpause()
+        elif isinstance(self._link.relay, SocketRelay):
+            self._link.relay.renew()
+
+    def close(self) -> None:
+        """Disconnect, and do nothing for the other tabs any more."""
+        self.disconnect()
+        if self._link is not None:
+            self._link.close()
+
+    async def _connect(self) -> None:
+        if self._link is not None and self.state in (State.WAITING, State.FAILED):
+            self._link.insist()
+        await super()._connect()
+
+    def _told(self, status: Status) -> None:
+        before, self._upstream_status = self._upstream_status, status
+        has_failed = status.state == State.FAILED
+        if has_failed and (before is None or before.state != State.FAILED):
+            self._emitter.emit("reconnect-failed", {})
+
+    def _perform(self, action: WebSocketAction) -> None:
+        if self._link is not None and self._link.relay is None:
+            self._follow(action)
+        super()._perform(action)
+
+    def _follow(self, action: WebSocketAction) -> None:
+        """Keep what a leader would need, in case that this tab becomes one."""
+        position = self._protocol.session.history.last
+        match action:
+            case Deliver(news):
+                self._recent.add([message.as_dict() for message in news])
+            case Emit("connected") if self._recent.last != position:
+                self._recent.restart(position)
+            case Resumed() if self._recent.last is None:
+                self._recent.restart(position)
+            case Emit("reset"):
+                self._recent.restart(position)
