@@ -108,6 +108,12 @@ function reader(tell) {
       lastEventId = id;
       idAlone = true;
     },
+    onComment(comment) {
+      if (comment.trim() !== "caught up") return;
+      // Our gateway says so when all that was missed has been sent. To others it is a comment.
+      flush();
+      tell("positioned", lastEventId);
+    },
     onRetry(milliseconds) {
       flush();
       tell("retry_in", milliseconds / 1000);

@@ -27,6 +27,9 @@ _FAREWELL = 5
 
 _LINE_END = "\n"
 
+#: Says that all that a client missed has been sent. A comment: it is no event to anybody.
+CAUGHT_UP = b": caught up\n\n"
+
 
 def encode_event(event: Event) -> bytes:
     """Return the bytes that carry an event of the log: one event, its data on one line."""
@@ -160,6 +163,7 @@ class EventStream:
                         return  # what waits must not follow half a replay
                     yield frame
                     self.sent += 1
+                yield CAUGHT_UP
             except CannotResumeError as error:
                 # With an id that is good, lest the client come back with the bad one.
                 reason = json.dumps({"reason": error.reason})

@@ -73,9 +73,17 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class DeliverEvents:
-    """Hand server-sent events to their handlers, as (name, data), one after another."""
+    """Hand server-sent events to their handlers, as (name, data, id), one after another.
 
-    events: list[tuple[str, object]]
+    The id is that of the stream at that event: "" as long as none came.
+    """
+
+    events: list[tuple[str, object, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Positioned:
+    """An id came without an event, or word that all that was missed has been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +135,4 @@ WebSocketAction = (
     | Unclaimed
     | Finished
 )
-SSEAction = AskProviders | OpenStream | Close | Emit | DeliverEvents
+SSEAction = AskProviders | OpenStream | Close | Emit | DeliverEvents | Positioned

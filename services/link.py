@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .close_codes import SERVICE_RESTART
 from .errors import InvalidFrame
+from .messages import Id
 from .platform import Cancel, EventStreamListener, Platform, SocketListener, StreamEvent, Watcher
 from .recent import Item
 from .shared_messages import (
@@ -60,7 +61,8 @@ class Relay(Protocol):
 class LinkEnd(Protocol):
     """What a client holds of a link, as it would a socket or a stream."""
 
-    after: str
+    after: Id | None
+    """The position at which it was opened."""
 
     def opened(self, position: str) -> None:
         """Hear that it leads to an open connection."""
@@ -276,10 +278,9 @@ class Link:
 class LinkSocket:
     """A link in the place of a WebSocket."""
 
-    after = ""
-
-    def __init__(self, link: Link, listener: SocketListener) -> None:
+    def __init__(self, link: Link, listener: SocketListener, after: Id | None) -> None:
         self._link = link
+        self.after = after
         self._listener = listener
         self._frames: list[str] = []
         self._sent = 0
@@ -334,7 +335,7 @@ class LinkSocket:
 class LinkStream:
     """A link in the place of an event stream."""
 
-    def __init__(self, link: Link, listener: EventStreamListener, after: str) -> None:
+    def __init__(self, link: Link, listener: EventStreamListener, after: Id | None) -> None:
         self._link = link
         self._listener = listener
         self.after = after
@@ -370,11 +371,15 @@ class LinkStream:
 
 
 class LinkPlatform:
-    """The browser, with links in the place of connections. The rest is the browser's own."""
+    """The browser, with links in the place of connections. The rest is the browser's own.
 
-    def __init__(self, platform: Platform, link: Callable[[], Link]) -> None:
+    `position` returns the id of the last message that came.
+    """
+
+    def __init__(self, platform: Platform, link: Link, position: Callable[[], Id | None]) -> None:
         self._platform = platform
         self._link = link
+        self._position = position
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._platform, name)
@@ -393,7 +398,7 @@ class LinkPlatform:
         background: bool = False,  # noqa: ARG002
     ) -> LinkSocket:
         """Open a link."""
-        return LinkSocket(self._link(), listener)
+        return LinkSocket(self._link, listener, self._position())
 
     def open_event_stream(
         self,
@@ -401,11 +406,11 @@ class LinkPlatform:
         listener: EventStreamListener,
         *,
         with_credentials: bool,  # noqa: ARG002
-        last_event_id: str,
+        last_event_id: str,  # noqa: ARG002
         token: str | None,  # noqa: ARG002
     ) -> Cancel:
         """Open a link."""
-        return LinkStream(self._link(), listener, last_event_id).cancel
+        return LinkStream(self._link, listener, self._position()).cancel
 
     def watch(self, watcher: Watcher) -> Cancel:
         """Tell only of the page that is left and comes back: the network is the leader's affair."""

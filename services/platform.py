@@ -73,7 +73,7 @@ class EventStreamListener(Protocol):
         """Take the events that have come, oldest first: one when idle, many under load."""
 
     def positioned(self, last_event_id: str) -> None:
-        """Hear of an id that came without an event."""
+        """Hear of an id that came without an event, or that all that was missed has come."""
 
     def retry_in(self, delay: float) -> None:
         """Hear how long the server wants a client to wait before it reconnects, in seconds."""

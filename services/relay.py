@@ -12,6 +12,7 @@ from typing import Any
 from .close_codes import SERVICE_RESTART
 from .connection_stats import ConnectionStats
 from .errors import NotCloneable
+from .messages import Id
 from .platform import Cancel, Platform, Watcher
 from .recent import Item, Recent
 from .shared_messages import (
@@ -43,7 +44,7 @@ Key = tuple[str, int]
 class LinkState:
     """What the leader knows of a link."""
 
-    after: str
+    after: Id | None
     is_open: bool = False
     is_live: bool = False
     came: int = 0
@@ -78,11 +79,15 @@ class Relay:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
         raise NotImplementedError
 
+    def start_after(self, position: Id | None) -> None:
+        """Let the next connection resume after that message."""
+        raise NotImplementedError
+
     def disconnect(self) -> None:
         """Nobody wants the connection any more."""
         raise NotImplementedError
 
-    def joined(self, key: Key, after: str) -> None:
+    def joined(self, key: Key, after: Id | None) -> None:
         """Tell a link that the connection is open, and what is to be told of the past."""
         raise NotImplementedError
 
@@ -188,13 +193,17 @@ class Relay:
             self.left(key)
             self.post(key[0], Closed(key[1], code, reason))
 
-    def _join(self, key: Key, after: str) -> None:
+    def _join(self, key: Key, after: Id | None) -> None:
         self._links[key] = link = LinkState(after)
         if self._status is not None:
             self.post(key[0], self._status)
         if self.is_open:
             self._serve(key, link)
         else:
+            if self._recent.last is None and len(self._tabs.tabs) == 1:
+                # A tab that is alone: the connection may as well begin where it was.
+                self._recent.restart(after)
+                self.start_after(after)
             self.connect(insist=False)
 
     def _serve(self, key: Key, link: LinkState) -> None:

@@ -111,7 +111,10 @@ class SharedConnection(WebSocketClient):
         link = self._link = Link(real, tabs, f"websocket:{name}", lead=lead, told=self._told)
         super().__init__(
             name,
-            platform=cast(Platform, LinkPlatform(real, lambda: link)),
+            platform=cast(
+                Platform,
+                LinkPlatform(real, link, lambda: self._protocol.session.history.last),
+            ),
             heartbeat_interval=None,
             connect_timeout=FOR_EVER,
             max_reconnect_attempts=None,

@@ -11,17 +11,17 @@ from typing import Any
 
 from .describe import describe
 from .errors import InvalidFrame
-from .messages import as_id
+from .messages import Id, as_id
 from .recent import Item
 from .tab_messages import object_of
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """To the leader: open a link; `after` is an event stream's position."""
+    """To the leader: open a link; `after` is the last message that came here."""
 
     link: int
-    after: str = ""
+    after: Id | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,7 @@ CHECKS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "int": ("a whole number", _is_whole),
     "str": ("text", _is_text),
     "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "Id | None": ("an id or null", lambda value: value is None or as_id(value) is not None),
     "list[str]": ("an array of texts", _list_of(_is_text)),
     "list[Item]": ("an array of messages", _list_of(_is_item)),
     "int | None": ("a whole number or null", lambda value: value is None or _is_whole(value)),

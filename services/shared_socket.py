@@ -105,7 +105,7 @@ class SocketRelay(Relay):
         self._pinged_at = now() - PING_INTERVAL
         self._is_closed = False
         self._upstream = make(self._happened, self._settled)
-        self._upstream.start_after(recent.last)
+        self.start_after(recent.last)
 
     @property
     def is_open(self) -> bool:
@@ -123,6 +123,10 @@ class SocketRelay(Relay):
             self._upstream.pause("renewed")
             self._upstream.unpause()
 
+    def start_after(self, position: Id | None) -> None:
+        """Let the next connection resume after that message."""
+        self._upstream.start_after(position)
+
     def disconnect(self) -> None:
         """Close the socket; the position is kept."""
         if self._upstream.state is not State.CLOSED:
@@ -134,7 +138,7 @@ class SocketRelay(Relay):
         super().close()
         self._tasks.cancel()
 
-    def joined(self, key: Key, after: str) -> None:
+    def joined(self, key: Key, after: Id | None) -> None:
         """Open the link; it will say itself where it wants to go on."""
         del after
         self.post_opened(key)
@@ -201,8 +205,10 @@ class SocketRelay(Relay):
                 self._tell_taken(key)
 
     def _failed(self, error: RealtimeError | None) -> None:
-        code = error.code if isinstance(error, (ConnectionFailed, Disconnected)) else None
-        self.lost(self._as_links_see_it(code), str(error))
+        code, reason = None, str(error)
+        if isinstance(error, (ConnectionFailed, Disconnected)) and error.code is not None:
+            code, reason = error.code, error.reason
+        self.lost(self._as_links_see_it(code), reason)
 
     def _lost(self, code: int, reason: str) -> None:
         if code != UNAUTHORIZED:

@@ -113,6 +113,10 @@ class SSEClient:
         self._emitter.cancel()
         self._driver.run(self._protocol.disconnect(self._platform.now()))
 
+    def start_after(self, position: str) -> None:
+        """Let the next stream resume after the event of that id, as if it had come here."""
+        self._protocol.last_event_id = position
+
     def pause(self, reason: str = "paused") -> None:
         """Drop the stream, as if there were no network, until `unpause`; then it resumes."""
         self._driver.run(self._protocol.pause(self._platform.now(), reason))
@@ -152,7 +156,7 @@ class SSEClient:
     def _perform(self, action: SSEAction) -> None:
         match action:
             case DeliverEvents(events):
-                for event, data in events:
+                for event, data, _ in events:
                     self._emitter.emit(event, data)
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import Any
 
-from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, SSEAction
+from .actions import AskProviders, Close, DeliverEvents, Emit, OpenStream, Positioned, SSEAction
 from .backoff import Backoff
 from .errors import InvalidTransition, RealtimeError
 from .platform import StreamEvent
@@ -140,11 +140,11 @@ class SSEProtocol(Reconnecting[SSEAction]):
         self._expect("received", State.OPEN)
         self._alive_at = now
         actions: Actions = []
-        ours: list[tuple[str, object]] = []
+        ours: list[tuple[str, object, str]] = []
         for event, data, last_event_id in events:
             self._position(last_event_id)
             if event not in NOT_APPLICATION:
-                ours.append((event, _parse(data)))
+                ours.append((event, _parse(data), self.last_event_id))
                 self.received_count += 1
                 continue
             if ours:
@@ -160,7 +160,7 @@ class SSEProtocol(Reconnecting[SSEAction]):
         self._expect("positioned", State.OPEN)
         self._alive_at = now
         self._position(last_event_id)
-        return []
+        return [Positioned()]
 
     def retry_in(self, now: float, delay: float) -> Actions:
         """Take the seconds the server wants between a loss and the next attempt."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from services.errors import Disconnected
@@ -17,9 +19,7 @@ class Member:
     def __init__(self, platform: FakePlatform, **settings) -> None:
         self.platform = platform
         self.tabs = TabSync(platform=platform)
-        self.connection = SharedConnection(
-            "./ws", tabs=self.tabs, platform=platform, **settings
-        )
+        self.connection = SharedConnection("./ws", tabs=self.tabs, platform=platform, **settings)
         self.heard: list[object] = []
         self.events: list[object] = []
         self.connection.on("note", self.heard.append)
@@ -73,10 +73,8 @@ class Browser:
 
 
 async def quietly(connection):
-    try:
+    with contextlib.suppress(ConnectionError, TimeoutError):
         await connection.connect()
-    except (ConnectionError, TimeoutError):
-        pass
 
 
 @pytest.fixture

@@ -125,9 +125,9 @@ def test_a_batch_is_delivered_in_order_around_what_is_not_the_applications():
         StreamEvent("a", "3", "4"),
     ]
     first, error, second = protocol.received(1.0, events)
-    assert first == DeliverEvents([("a", 1), ("b", 2)])
+    assert first == DeliverEvents([("a", 1, "1"), ("b", 2, "2")])
     assert error.type == "error"
-    assert second == DeliverEvents([("a", 3)])
+    assert second == DeliverEvents([("a", 3, "4")])
     assert (protocol.last_event_id, protocol.received_count) == ("4", 3)
 
 
@@ -205,7 +205,7 @@ def test_a_server_cannot_forge_lifecycle_events(event):
 )
 def test_data_is_json_where_it_is_json(data, value):
     assert opened().received(1.0, [StreamEvent("message", data, "")]) == [
-        DeliverEvents([("message", value)])
+        DeliverEvents([("message", value, "")])
     ]
 
 

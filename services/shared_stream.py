@@ -1,0 +1,248 @@
+"""The one event stream of all tabs: what the leader passes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .actions import DeliverEvents, Emit, Positioned, SSEAction
+from .messages import Id
+from .platform import Cancel
+from .recent import Item, Recent
+from .relay import Key, Relay
+from .shared_messages import News
+from .sse_client import SSEClient
+from .sse_protocol import State
+from .tab_sync import TabSync
+
+AT_REST = frozenset({State.CLOSED, State.ENDED})
+
+QUIET = 2.0
+"""Seconds without an event after which a server that does not say so has sent what was missed."""
+
+
+class Upstream(SSEClient):
+    """A client whose actions somebody watches as they are carried out."""
+
+    def __init__(
+        self,
+        url: Any,
+        happened: Callable[[SSEAction], None],
+        settled: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> None:
+        self._happened = happened
+        self._told_settled = settled
+        super().__init__(url, resume_after_reload=False, **options)
+
+    def _perform(self, action: SSEAction) -> None:
+        super()._perform(action)
+        self._happened(action)
+
+    def _settled(self) -> None:
+        super()._settled()
+        self._told_settled()
+
+
+class StreamRelay(Relay):
+    """Shares one event stream. `make` makes the client with the options of the page.
+
+    `told` hears of events from the server that are none.
+    """
+
+    def __init__(
+        self,
+        tabs: TabSync,
+        topic: str,
+        take: Callable[[News], None],
+        recent: Recent,
+        *,
+        make: Callable[..., Upstream],
+        call_later: Callable[[float, Callable[[], None]], Cancel],
+        told: Callable[[dict[str, Any]], None],
+    ) -> None:
+        super().__init__(tabs, topic, take, recent)
+        self._make = make
+        self._call_later = call_later
+        self._told = told
+        self._catching_up: dict[Key, CatchUp] = {}
+        self._is_closed = False
+        self._upstream = make(self._happened, self._settled)
+        self.start_after(recent.last)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream is open."""
+        return self._upstream.is_connected
+
+    def connect(self, *, insist: bool) -> None:
+        """Connect, if it rests; with `insist` also if it waits for the next attempt."""
+        if insist or self._upstream.state in AT_REST:
+            self._upstream.connect()
+
+    def renew(self) -> None:
+        """Connect anew, with a token that is asked for again."""
+        if self._upstream.state not in AT_REST:
+            self._upstream.pause("renewed")
+            self._upstream.unpause()
+
+    def start_after(self, position: Id | None) -> None:
+        """Let the next stream resume after that event."""
+        self._upstream.start_after("" if position is None else str(position))
+
+    def disconnect(self) -> None:
+        """Close the stream; the position is kept."""
+        if self._upstream.state is not State.CLOSED:
+            self._upstream.disconnect()
+
+    def close(self) -> None:
+        """Lead no more."""
+        self._is_closed = True
+        super().close()
+
+    def joined(self, key: Key, after: Id | None) -> None:
+        """Open the link, and tell it what came after its position."""
+        self.post_opened(key, self._upstream.last_event_id)
+        if after is None:
+            self.down(key, [], live=True)
+        elif self._recent.knows(after):
+            self.down(key, self._recent.after(after), live=True)
+        else:
+            self._catching_up[key] = CatchUp(self, key, str(after))
+
+    def left(self, key: Key) -> None:
+        """End its catching up."""
+        if (catching_up := self._catching_up.pop(key, None)) is not None:
+            catching_up.end()
+
+    # What the client does
+
+    def _happened(self, action: SSEAction) -> None:
+        if self._is_closed:
+            return
+        match action:
+            case DeliverEvents(events):
+                self.deliver(as_items(events))
+            case Emit("connected"):
+                if self._recent.last is None:
+                    self._recent.restart(self._upstream.last_event_id or None)
+                self.opened()
+            case Emit("disconnected"):
+                self._lost()
+            case Emit("error", payload):
+                if self._upstream.is_connected:
+                    self._told(payload)
+                else:
+                    self._lost()
+            case Emit("reset", payload):
+                self._reset(payload["reason"])
+
+    def _settled(self) -> None:
+        if not self._is_closed:
+            self.stands(self._upstream.stats)
+
+    def _lost(self) -> None:
+        status, reason = self._upstream.last_close or (None, "")
+        self.lost(status if self._upstream.state in AT_REST else None, reason)
+
+    def _reset(self, reason: object) -> None:
+        live = [key for key in self.keys if (link := self.link(key)) and link.is_live]
+        position = self._upstream.last_event_id
+        self._recent.restart(position or None)
+        for key in live:
+            self.down(key, [reset_item(reason, position)], live=True)
+
+    # Where a link goes on
+
+    def caught_up(self, key: Key) -> None:
+        """Take note that a link needs no stream of its own any more."""
+        self._catching_up.pop(key, None)
+
+    def client(self, happened: Callable[[SSEAction], None], after: str) -> Upstream:
+        """Return another client of the same kind, connecting after that position."""
+        client = self._make(happened)
+        client.start_after(after)
+        client.connect()
+        return client
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Cancel:
+        """Call back once."""
+        return self._call_later(delay, callback)
+
+    @property
+    def recent(self) -> Recent:
+        """The latest events."""
+        return self._recent
+
+
+class CatchUp:
+    """A tab that has missed more than the leader keeps: it is told by the server what that was.
+
+    For as long as that takes it has a stream of its own, made by the leader. What the shared one
+    has brought since then is sent after it, without what both have brought.
+    """
+
+    def __init__(self, relay: StreamRelay, key: Key, after: str) -> None:
+        self._relay = relay
+        self._key = key
+        self._mark = relay.recent.count
+        self._seen: set[str] = set()
+        self._cancel: Cancel | None = None
+        self._client = relay.client(self._happened, after)
+
+    def end(self) -> None:
+        """Give it up, or be done."""
+        self._wait(None)
+        self._client.disconnect()
+
+    def _happened(self, action: SSEAction) -> None:
+        match action:
+            case DeliverEvents(events):
+                self._seen.update(id_ for _, _, id_ in events)
+                self._relay.down(self._key, as_items(events), live=False)
+                self._wait(QUIET)
+            case Emit("connected"):
+                self._wait(QUIET)
+            case Emit("reset", payload):
+                item = reset_item(payload["reason"], self._client.last_event_id)
+                self._relay.down(self._key, [item], live=False)
+                self._finish()
+            case Positioned():
+                self._finish()
+
+    def _wait(self, delay: float | None) -> None:
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+        if delay is not None:
+            self._cancel = self._relay.call_later(delay, self._finish)
+
+    def _finish(self) -> None:
+        since = self._relay.recent.since(self._mark)
+        if since is None:  # too much came meanwhile: once more, from where we are now
+            self._mark = self._relay.recent.count
+            self._client.pause("once more")
+            self._client.unpause()
+            return
+        news = [item for item in since if item["id"] not in self._seen]
+        self._relay.down(self._key, news, live=True)
+        self._relay.caught_up(self._key)
+        self.end()
+
+
+def as_items(events: list[tuple[str, object, str]]) -> list[Item]:
+    """Return events as they cross between tabs: data that is no object as JSON text."""
+    return [
+        {
+            "event": event,
+            "data": data if isinstance(data, dict) else json.dumps(data),
+            "id": id_ or None,
+        }
+        for event, data, id_ in events
+    ]
+
+
+def reset_item(reason: object, position: str) -> Item:
+    """Return the event that says that events were missed."""
+    return {"event": "reset", "data": {"reason": reason}, "id": position or None}
