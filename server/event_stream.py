@@ -27,8 +27,9 @@ _FAREWELL = 5
 
 _LINE_END = "\n"
 
-#: Says that all that a client missed has been sent. A comment: it is no event to anybody.
-CAUGHT_UP = b": caught up\n\n"
+#: Says that all that a client missed has been sent. A line alone: after a comment with a blank line
+#: some parsers would see an event without data.
+CAUGHT_UP = b": caught up\n"
 
 
 def encode_event(event: Event) -> bytes:
