@@ -11,19 +11,22 @@ from components.shell import starting
 from services.endpoints import Endpoints
 from services.gateway_api import GatewayAPI
 from services.platform import default_platform
-from services.sse_client import SSEClient
-from services.websocket_client import WebSocketClient
+from services.shared_connection import SharedConnection
+from services.shared_events import SharedEvents
+from services.tab_sync import TabSync
 
 with starting():
     endpoints = Endpoints.from_config(config)
     platform = default_platform()
-    socket = WebSocketClient(endpoints.websocket, platform=platform)
-    events = SSEClient(endpoints.events, platform=platform)
+    tabs = TabSync(platform=platform)
+    socket = SharedConnection(endpoints.websocket, tabs=tabs, platform=platform)
+    events = SharedEvents(endpoints.events, tabs=tabs, platform=platform)
     api = GatewayAPI(endpoints.api, platform=platform)
 
     # What cannot be understood, and why there is no connection: once each, in the console.
     socket.on("error", lambda event: print("WebSocket:", event["error"]))
     events.on("error", lambda event: print("Event stream:", event["error"]))
+    tabs.on("error", lambda event, _: print("Tabs:", event["error"]))
 
     define(NotificationFeed, socket=socket, platform=platform)
     define(ActivityFeed, events=events, api=api, platform=platform)
