@@ -138,10 +138,12 @@ class SharedConnection(WebSocketClient):
     @property
     def last_close(self) -> tuple[int | None, str] | None:
         """Code (None where an attempt got no answer) and reason of the last close."""
-        status = self._upstream_status
+        own, status = super().last_close, self._upstream_status
         if status is None or status.close_reason is None:
-            return super().last_close
-        return (status.close_code, status.close_reason)
+            return own
+        # Where both were closed for one reason, the leader knows the server's own code.
+        is_shared = own is None or own[1] == status.close_reason
+        return (status.close_code, status.close_reason) if is_shared else own
 
     @property
     def attempts(self) -> int:
