@@ -16,6 +16,9 @@ from .messages import Id, Message
 class AskProviders:
     """Ask for the URL and the token; answer with `provided` or `provider_failed`."""
 
+    refused: bool = field(default=False, compare=False)
+    """Whether the last token was."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSocket:

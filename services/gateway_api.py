@@ -8,21 +8,33 @@ from typing import Any
 from . import options
 from .describe import describe
 from .errors import HTTPFailed, InvalidAnswer
-from .platform import HTTPAnswer, Platform, default_platform
-from .strict_json import loads
+from .json_http import ask
+from .platform import Platform, default_platform
+from .tokens import Token, TokenSource
+
+UNAUTHORIZED = 401
 
 
 class GatewayAPI:
     """Posts and lists what the feeds show. `base` is the URL above the routes.
 
-    `timeout` is in seconds, for each request. Every method raises HTTPFailed when the gateway
+    `token` is text or a provider (see ``tokens``); one that the gateway refuses is asked for once
+    more. `timeout` is in seconds, for each request. Every method raises HTTPFailed when the gateway
     says no, ConnectionFailed when there is no answer, RequestTimeout when none comes in time, and
     InvalidAnswer when it is of another shape than agreed. All are RealtimeError.
     """
 
-    def __init__(self, base: str, *, timeout: float = 10, platform: Platform | None = None) -> None:
+    def __init__(
+        self,
+        base: str,
+        *,
+        token: Token = None,
+        timeout: float = 10,
+        platform: Platform | None = None,
+    ) -> None:
         self._platform = platform or default_platform()
         self._base = self._platform.resolve(base.rstrip("/") + "/")
+        self._tokens = TokenSource(token)
         self._timeout = options.seconds("timeout", timeout)
 
     async def post_notification(
@@ -63,23 +75,18 @@ class GatewayAPI:
         return str(event_id)
 
     async def _ask(self, method: str, route: str, body: str | None = None) -> Any:
-        answer = await self._platform.fetch(
-            method, self._base + route, body=body, timeout=self._timeout
-        )
-        if not 200 <= answer.status <= 299:
-            raise HTTPFailed(answer.status, _message(answer))
+        token = await self._tokens.get()
         try:
-            return loads(answer.text)
-        except ValueError:
-            raise InvalidAnswer(f"{route}: expected JSON, came {describe(answer.text)}") from None
+            return await self._once(method, route, body, token)
+        except HTTPFailed as error:
+            if error.status != UNAUTHORIZED or token is None:
+                raise
+            self._tokens.refused()
+            newer = await self._tokens.get()
+            if newer in (token, None):
+                raise
+            return await self._once(method, route, body, newer)
 
-
-def _message(answer: HTTPAnswer) -> str:
-    """Return what `{"error": {"message": …}}` or `{"error": …}` says, else the body's start."""
-    try:
-        error = loads(answer.text).get("error")
-        text = error["message"] if isinstance(error, dict) else error
-    except (ValueError, AttributeError, KeyError):
-        text = None
-    text = text if isinstance(text, str) and text else answer.text.strip() or "no explanation"
-    return text if len(text) <= 200 else text[:199] + "…"
+    async def _once(self, method: str, route: str, body: str | None, token: str | None) -> Any:
+        url = self._base + route
+        return await ask(self._platform, method, url, body=body, token=token, timeout=self._timeout)

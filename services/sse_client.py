@@ -160,7 +160,9 @@ class SSEClient:
                     self._emitter.emit(event, data)
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)
-            case AskProviders():
+            case AskProviders(refused):
+                if refused:
+                    self._tokens.refused()
                 self._attempt = self._new_attempt()
                 self._attempt.ask(
                     self._protocol, self._url, self._tokens, self._tasks, self._restore_position

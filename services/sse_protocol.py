@@ -223,7 +223,11 @@ class SSEProtocol(Reconnecting[SSEAction]):
         self._enter(State.AUTHORIZING if self._asks else State.CONNECTING)
         self._alive_at = now
         self._due = (Due.STALL, now + self._stall_timeout)
-        return [AskProviders()] if self._asks else [OpenStream(self.last_event_id, None)]
+        return (
+            [AskProviders(self._token_refused)]
+            if self._asks
+            else [OpenStream(self.last_event_id, None)]
+        )
 
     def _retry(self, now: float, retry_after: float | None) -> Actions:
         self._enter(State.WAITING)

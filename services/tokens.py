@@ -10,7 +10,10 @@ from .errors import ConfigurationError, ConnectionFailed
 
 TokenProvider = Callable[[], str | Awaitable[str | None] | None]
 Token = str | TokenProvider | None
-"""A token, or what returns one (plain or async) and is asked at each attempt to connect."""
+"""A token, or what returns one (plain or async) and is asked at each attempt to connect.
+
+A provider with a method `refused()` is told there when its last token was not good.
+"""
 
 
 class TokenSource:
@@ -21,7 +24,7 @@ class TokenSource:
 
     def __init__(self, token: Token) -> None:
         if isinstance(token, str):
-            _checked(token)
+            checked_token(token)
         elif token is not None and not callable(token):
             raise ConfigurationError(
                 f"token: expected text, a function or None, came {type(token).__name__}"
@@ -31,6 +34,12 @@ class TokenSource:
     def __bool__(self) -> bool:
         """Whether there is anything to ask."""
         return self._token is not None
+
+    def refused(self) -> None:
+        """Tell a provider that wants to know that its last token was not good."""
+        hook = getattr(self._token, "refused", None)
+        if callable(hook):
+            hook()
 
     async def get(self) -> str | None:
         """Return a token, or None from a provider that has none.
@@ -42,13 +51,14 @@ class TokenSource:
         try:
             answer = self._token()
             token = await answer if inspect.isawaitable(answer) else answer
-            return None if token is None else _checked(token)
+            return None if token is None else checked_token(token)
         except Exception as error:
             # Not its text: whatever a provider says about a token may contain it.
             raise ConnectionFailed(f"token provider: {type(error).__name__}") from error
 
 
-def _checked(token: object) -> str:
+def checked_token(token: object) -> str:
+    """Return `token` if it can be one. Raises ConfigurationError, which does not tell it."""
     # RFC 6750 §2.1 allows fewer characters still; these are what a header can carry.
     if isinstance(token, str) and token and all("!" <= character <= "~" for character in token):
         return token

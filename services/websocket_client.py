@@ -328,7 +328,9 @@ class WebSocketClient:
                     self._attempt.measure()
             case Emit(type_, payload):
                 self._emitter.emit(type_, payload)
-            case AskProviders():
+            case AskProviders(refused):
+                if refused:
+                    self._tokens.refused()
                 self._attempt = self._new_attempt()
                 self._attempt.ask(
                     self._protocol, self._url, self._tokens, self._tasks, self._restore_position

@@ -269,7 +269,9 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         self._enter(State.AUTHORIZING if self._asks else State.CONNECTING)
         self._token = None
         self._deadlines[Due.CONNECT] = now + self._options.connect_timeout
-        return [AskProviders() if self._asks else OpenSocket(self.session.announces)]
+        return [
+            AskProviders(self._token_refused) if self._asks else OpenSocket(self.session.announces)
+        ]
 
     def _attempt_failed(self, now: float, error: RealtimeError) -> Actions:
         self.last_close = (None, str(error))
