@@ -5,12 +5,17 @@ from pyscript import config
 from components.activity_feed import ActivityFeed
 from components.connection_inspector import ConnectionInspector
 from components.element import define, drawn
+from components.login_panel import LoginPanel
 from components.notification_feed import NotificationFeed
 from components.post_forms import ActivityForm, NotificationForm
 from components.shell import starting
+from components.tab_list import TabList
+from services.auth import AuthService
+from services.auth_sync import AuthSync
 from services.endpoints import Endpoints
 from services.gateway_api import GatewayAPI
 from services.platform import default_platform
+from services.session_clients import SessionClients
 from services.shared_connection import SharedConnection
 from services.shared_events import SharedEvents
 from services.tab_sync import TabSync
@@ -19,9 +24,12 @@ with starting():
     endpoints = Endpoints.from_config(config)
     platform = default_platform()
     tabs = TabSync(platform=platform)
-    socket = SharedConnection(endpoints.websocket, tabs=tabs, platform=platform)
-    events = SharedEvents(endpoints.events, tabs=tabs, platform=platform)
-    api = GatewayAPI(endpoints.api, platform=platform)
+    auth = AuthService(endpoints.api, platform=platform)
+    auth_sync = AuthSync(auth, tabs)
+    socket = SharedConnection(endpoints.websocket, tabs=tabs, token=auth, platform=platform)
+    events = SharedEvents(endpoints.events, tabs=tabs, token=auth, platform=platform)
+    api = GatewayAPI(endpoints.api, token=auth, platform=platform)
+    session = SessionClients(auth, socket, events, report=platform.report)
 
     # What cannot be understood, and why there is no connection: once each, in the console.
     socket.on("error", lambda event: print("WebSocket:", event["error"]))
@@ -30,6 +38,8 @@ with starting():
 
     define(NotificationFeed, socket=socket, platform=platform)
     define(ActivityFeed, events=events, api=api, platform=platform)
+    define(LoginPanel, auth=auth)
+    define(TabList, tabs=tabs, platform=platform)
     define(NotificationForm, api=api)
     define(ActivityForm, api=api)
     connections = {"WebSocket": socket, "Event stream": events}

@@ -153,9 +153,10 @@ class AuthService:
 
     __call__ = access_token  # so that the service is itself the clients' token provider
 
-    def refused(self) -> None:
-        """Take note that the gateway refused the token: a newer one is got for whoever asks."""
-        self._was_refused = True
+    def refused(self, token: str) -> None:
+        """Take note that the gateway refused a token: whoever asks next gets a newer one."""
+        if self._session is not None and self._session.token == token:
+            self._was_refused = True
 
     async def adopt(self) -> None:
         """Take up the session that another tab has begun or refreshed, if there is a newer one.
@@ -167,9 +168,7 @@ class AuthService:
         if era != self._era:
             return
         if kept is not None:
-            self.is_adopting = True
-            self._accept(kept)
-            self.is_adopting = False
+            self._adopt(kept)
         elif self._user is None:
             await self.initialize()
 
@@ -191,6 +190,9 @@ class AuthService:
                 session = kept or await self._from_gateway()
                 if era != self._era:
                     return None  # a logout or login came meanwhile, and has the last word
+                if kept is not None:
+                    self._adopt(kept)
+                    return None
                 self._accept(session)
                 await self._platform.put_token_in_vault(session.as_text())
         except HTTPFailed as error:
@@ -203,8 +205,6 @@ class AuthService:
             return self._failed(error)
         except RealtimeError as error:
             return self._failed(error) if era == self._era else None
-        if kept is None:
-            self._emitter.emit("refresh", {})
         return None
 
     def _failed(self, error: RealtimeError) -> RealtimeError:
@@ -267,6 +267,15 @@ class AuthService:
         self._set_timer(max(LEAST_PAUSE, due - self._now() / 1000))
         if is_new:
             self._emitter.emit("login", {"user": session.user.as_dict()})
+        else:
+            self._emitter.emit("refresh", {})
+
+    def _adopt(self, session: Session) -> None:
+        self.is_adopting = True
+        try:
+            self._accept(session)
+        finally:
+            self.is_adopting = False
 
     def _forget(self, reason: str) -> None:
         self._era += 1

@@ -165,13 +165,19 @@ class SharedConnection(WebSocketClient):
             round_trip=status.round_trip,
         )
 
-    def renew(self) -> None:
-        """Connect anew with a token that is asked for again: somebody has logged in."""
-        if super().state in AT_REST:
-            return
+    async def authenticate(self) -> None:
+        """Ask for the token again, and tell it the server, in the tab that leads."""
         if self._link is None:
-            self.pause("renewed")
-            self.unpause()
+            await super().authenticate()
+        elif isinstance(self._link.relay, SocketRelay):
+            await self._link.relay.authenticate()
+
+    def renew(self) -> None:
+        """Connect anew, with a token that is asked for again: somebody has logged in or out."""
+        if self._link is None:
+            if self.state not in AT_REST:
+                self.pause("renewed")
+                self.unpause()
         elif isinstance(self._link.relay, SocketRelay):
             self._link.relay.renew()
 

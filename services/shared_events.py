@@ -125,12 +125,11 @@ class SharedEvents(SSEClient):
         super().connect()
 
     def renew(self) -> None:
-        """Connect anew with a token that is asked for again: somebody has logged in."""
-        if super().state in AT_REST:
-            return
+        """Connect anew, with a token that is asked for again: somebody has logged in or out."""
         if self._link is None:
-            self.pause("renewed")
-            self.unpause()
+            if self.state not in AT_REST:
+                self.pause("renewed")
+                self.unpause()
         elif isinstance(self._link.relay, StreamRelay):
             self._link.relay.renew()
 

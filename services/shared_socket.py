@@ -117,6 +117,10 @@ class SocketRelay(Relay):
         if insist or self._upstream.state in AT_REST:
             self._tasks.spawn(_quietly(self._upstream))
 
+    async def authenticate(self) -> None:
+        """Tell the server a newer token."""
+        await self._upstream.authenticate()
+
     def renew(self) -> None:
         """Connect anew, with a token that is asked for again."""
         if self._upstream.state not in AT_REST:

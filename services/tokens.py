@@ -12,7 +12,7 @@ TokenProvider = Callable[[], str | Awaitable[str | None] | None]
 Token = str | TokenProvider | None
 """A token, or what returns one (plain or async) and is asked at each attempt to connect.
 
-A provider with a method `refused()` is told there when its last token was not good.
+A provider with a method `refused(token)` is told there of one that was not good.
 """
 
 
@@ -30,6 +30,7 @@ class TokenSource:
                 f"token: expected text, a function or None, came {type(token).__name__}"
             )
         self._token = token
+        self._last: str | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to ask."""
@@ -38,8 +39,8 @@ class TokenSource:
     def refused(self) -> None:
         """Tell a provider that wants to know that its last token was not good."""
         hook = getattr(self._token, "refused", None)
-        if callable(hook):
-            hook()
+        if callable(hook) and self._last is not None:
+            hook(self._last)
 
     async def get(self) -> str | None:
         """Return a token, or None from a provider that has none.
@@ -51,7 +52,8 @@ class TokenSource:
         try:
             answer = self._token()
             token = await answer if inspect.isawaitable(answer) else answer
-            return None if token is None else checked_token(token)
+            self._last = None if token is None else checked_token(token)
+            return self._last
         except Exception as error:
             # Not its text: whatever a provider says about a token may contain it.
             raise ConnectionFailed(f"token provider: {type(error).__name__}") from error

@@ -223,6 +223,14 @@ class WebSocketClient:
         finally:
             self._drainers.discard(drainer)
 
+    async def authenticate(self) -> None:
+        """Ask for the token again, and tell it the server: ahead of the end of the last one.
+
+        Does nothing unless connected. Raises ConnectionFailed if the provider does not deliver.
+        """
+        if self.is_connected and (token := await self._tokens.get()) is not None:
+            self._driver.run(self._protocol.authenticate(token))
+
     def start_after(self, position: Id | None) -> None:
         """Let the next connection resume after the message of that id, as if it had come here."""
         self._protocol.session.history.forget(position)

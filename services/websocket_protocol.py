@@ -157,6 +157,10 @@ class WebSocketProtocol(Reconnecting[WebSocketAction]):
         """Send now or never. Raises InvalidFrame."""
         return self.session.send_volatile(message, is_open=self.state is State.OPEN)
 
+    def authenticate(self, token: str) -> Actions:
+        """Go on under a newer token, if connected: the server counts from now on by that."""
+        return self.session.authenticate(token) if self.state is State.OPEN else []
+
     def forward(self, text: str) -> Actions:
         """Pass on a frame that somebody else keeps and sends again. Raises QueueFull."""
         return self.session.forward(text, is_open=self.state is State.OPEN)

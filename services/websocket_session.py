@@ -86,6 +86,10 @@ class Session:
         self._room = self._high_water
         return [Send(frame.encode()) for frame in frames] + self.pump()
 
+    def authenticate(self, token: str) -> Actions:
+        """Return a frame that says again who we are."""
+        return [Send(self._control("auth", {"token": token}).encode())]
+
     def ping(self, now: float) -> Actions:
         """Return a ping."""
         self._pinged_at = now

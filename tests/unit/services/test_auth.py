@@ -224,7 +224,9 @@ async def test_a_gateway_that_is_away_keeps_the_session(tabs, gateway, origin):
 async def test_a_refused_token_is_replaced(tabs, gateway):
     await tabs[0].auth.login("ada", "secret")
     assert await tabs[0].auth() == "token-1"
-    tabs[0].auth.refused()
+    tabs[0].auth.refused("token-0")
+    assert await tabs[0].auth() == "token-1"
+    tabs[0].auth.refused("token-1")
     assert await tabs[0].auth() == "token-2"
     assert await tabs[0].auth() == "token-2"
 

@@ -1,0 +1,67 @@
+"""Keeps connections in step with the session: who logs in or out is somebody else to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from .auth import AuthService
+from .errors import RealtimeError
+from .shared_connection import SharedConnection
+from .shared_events import SharedEvents
+from .tasks import Tasks
+
+
+class SessionClients:
+    """Connects anew at a login, under its token; at a logout without one, as a guest.
+
+    What waited to be sent when somebody logged out is forgotten. Ahead of the token's end the
+    server is told the newer one, so that nothing is interrupted. `close` ends that.
+    """
+
+    def __init__(
+        self,
+        auth: AuthService,
+        socket: SharedConnection,
+        events: SharedEvents,
+        *,
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._socket = socket
+        self._events = events
+        self._tasks = Tasks(report)
+        self._cancels = [
+            auth.on("login", self._logged_in),
+            auth.on("logout", self._logged_out),
+            auth.on("refresh", self._refreshed),
+        ]
+
+    def close(self) -> None:
+        """Leave the connections as they are from now on."""
+        for cancel in self._cancels:
+            cancel()
+        self._tasks.cancel()
+
+    def _logged_in(self, _event: Any) -> None:
+        self._renew()
+
+    def _logged_out(self, _event: Any) -> None:
+        self._socket.disconnect()
+        self._events.disconnect()
+        self._renew()
+
+    def _refreshed(self, _event: Any) -> None:
+        self._tasks.spawn(_quietly(self._socket.authenticate()))
+
+    def _renew(self) -> None:
+        self._socket.renew()
+        self._events.renew()
+        self._tasks.spawn(_quietly(self._socket.connect()))
+        self._events.connect()
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    # How connecting goes is told to the clients' own handlers.
+    with suppress(RealtimeError):
+        await work
