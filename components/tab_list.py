@@ -29,7 +29,7 @@ CLOCK_INTERVAL = 20.0
 class Note:
     """What somebody in another tab wrote."""
 
-    number: int
+    id: str
     text: str
     sender: str
     timestamp: float
@@ -64,7 +64,7 @@ class TabList(Element):
         many = len(self.tabs)
         tabs = repeat(self.tabs, key=lambda tab: tab.id, render=lambda tab: self._tab(tab, now))
         notes = repeat(
-            self.notes, key=lambda note: note.number, render=lambda note: self._note(note, now)
+            self.notes, key=lambda note: note.id, render=lambda note: self._note(note, now)
         )
         return t"""<section class="panel tab-list" aria-labelledby="heading">
             <header class="panel-header">
@@ -96,7 +96,7 @@ class TabList(Element):
         </li>"""
 
     def _note(self, note: Note, now: float) -> Template:
-        return t"""<article class="note" data-id={note.number}>
+        return t"""<article class="note" data-id={note.id}>
             <p class="text" dir="auto">{note.text}</p>
             <p class="about"><bdi>{note.sender}</bdi>, {relative_time(note.timestamp, now)}</p>
         </article>"""
@@ -115,7 +115,7 @@ class TabList(Element):
             else shorten(title, TITLE_LIMIT) or "an untitled tab"
         )
         note = Note(
-            next(self._numbers), shorten(text, TEXT_LIMIT), sender, self._platform.time_ms()
+            str(next(self._numbers)), shorten(text, TEXT_LIMIT), sender, self._platform.time_ms()
         )
         self._notes.appendleft(note)
         self.notes = tuple(self._notes)

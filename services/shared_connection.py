@@ -27,8 +27,8 @@ FOR_EVER = 1e9
 AT_ONCE, SOON = 0.005, 0.02
 """Seconds until a link is opened again: the leader is near, and itself waits for the server."""
 
-UNLIMITED = 2**53
-"""What the leader passes on is bounded by what each tab may have under way."""
+UNLIMITED = 1_000_000
+"""Frames. What the leader passes on is bounded by what each tab may have under way."""
 
 
 class SharedConnection(WebSocketClient):
