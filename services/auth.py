@@ -20,6 +20,9 @@ from .tasks import Tasks
 PROFILE = "realtime:user"
 LOCK = "realtime:auth:refresh"
 
+SESSION_ENDED = "session-ended"
+"""The reason of a logout that the gateway decided."""
+
 UNAUTHORIZED = 401
 
 MARGIN = 5.0
@@ -92,7 +95,7 @@ class AuthService:
         user = User.from_text(self._platform.remembered(PROFILE))
         if user is None:
             if self._user is not None:
-                self._forget("session-ended")
+                self._forget(SESSION_ENDED)
             return None
         await self.refresh()
         return self.user
@@ -107,9 +110,12 @@ class AuthService:
         async with self._alone():
             session = Session.from_answer(await self._post("login", body), self._now())
             self._era += 1
-            self._user = None  # also who signs in again has signed in
-            self._accept(session)
+            era = self._era
+            # First: the other tabs look there as soon as they hear of it.
             await self._platform.put_token_in_vault(session.as_text())
+            if era == self._era:
+                self._user = None  # also who signs in again has signed in
+                self._accept(session)
         return session.user.as_dict()
 
     async def logout(self, reason: str = "signed-out") -> None:
@@ -125,7 +131,9 @@ class AuthService:
     def signed_out_elsewhere(self, reason: str) -> None:
         """Forget the session, which another tab has ended."""
         if self._user is not None:
+            self.is_adopting = True
             self._forget(reason)
+            self.is_adopting = False
 
     async def refresh(self) -> None:
         """Get a newer token: from the vault if another tab has one already, else from the gateway.
@@ -168,7 +176,7 @@ class AuthService:
         if era != self._era:
             return
         if kept is not None:
-            self._adopt(kept)
+            self._take(kept, adopting=True)
         elif self._user is None:
             await self.initialize()
 
@@ -188,19 +196,17 @@ class AuthService:
                     return None  # while we waited another tab has done it
                 kept = await self._from_vault()
                 session = kept or await self._from_gateway()
+                if kept is None and era == self._era:
+                    await self._platform.put_token_in_vault(session.as_text())
                 if era != self._era:
                     return None  # a logout or login came meanwhile, and has the last word
-                if kept is not None:
-                    self._adopt(kept)
-                    return None
-                self._accept(session)
-                await self._platform.put_token_in_vault(session.as_text())
+                self._take(session, adopting=kept is not None)
         except HTTPFailed as error:
             if era != self._era:
                 return None
             if error.status == UNAUTHORIZED:
                 await self._platform.put_token_in_vault(None)
-                self._forget("session-ended")
+                self._forget(SESSION_ENDED)
                 return None
             return self._failed(error)
         except RealtimeError as error:
@@ -270,12 +276,10 @@ class AuthService:
         else:
             self._emitter.emit("refresh", {})
 
-    def _adopt(self, session: Session) -> None:
-        self.is_adopting = True
-        try:
-            self._accept(session)
-        finally:
-            self.is_adopting = False
+    def _take(self, session: Session, *, adopting: bool) -> None:
+        self.is_adopting = adopting
+        self._accept(session)
+        self.is_adopting = False
 
     def _forget(self, reason: str) -> None:
         self._era += 1

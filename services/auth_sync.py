@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from .auth import AuthService
+from .auth import SESSION_ENDED, AuthService
 from .errors import InvalidAnswer, RealtimeError
 from .session import User
 from .tab_sync import TabSync
@@ -32,7 +32,7 @@ class AuthSync:
         self._tasks = Tasks(lambda _error: None)
         self._cancels = [
             auth.on("login", lambda event: self._tell(LOGIN, event["user"])),
-            auth.on("logout", self._tell_logout),
+            auth.on("logout", lambda event: self._tell(LOGOUT, event)),
             auth.on("refresh", lambda _: self._tell(TOKEN_REFRESH, {})),
             tabs.on(LOGOUT, self._logged_out),
             tabs.on(LOGIN, self._logged_in),
@@ -61,12 +61,9 @@ class AuthSync:
         if not self._auth.is_adopting:
             self._tabs.broadcast(type_, payload)
 
-    def _tell_logout(self, event: dict[str, Any]) -> None:
-        if event["reason"] != ELSEWHERE:
-            self._tabs.broadcast(LOGOUT, {})
-
-    def _logged_out(self, _payload: object, _tab_id: str) -> None:
-        self._auth.signed_out_elsewhere(ELSEWHERE)
+    def _logged_out(self, payload: object, _tab_id: str) -> None:
+        has_ended = isinstance(payload, dict) and payload.get("reason") == SESSION_ENDED
+        self._auth.signed_out_elsewhere(SESSION_ENDED if has_ended else ELSEWHERE)
 
     def _logged_in(self, payload: object, _tab_id: str) -> None:
         try:
