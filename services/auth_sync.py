@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
@@ -74,12 +75,13 @@ class AuthSync:
         except InvalidAnswer as error:
             self._tabs.misheard(error)
             return
-        self._tasks.spawn(self._adopt())
+        self._tasks.spawn(_quietly(self._auth.adopt()))
 
     def _refreshed(self, _payload: object, _tab_id: str) -> None:
-        self._tasks.spawn(self._adopt())
+        self._tasks.spawn(_quietly(self._auth.adopt_refresh()))
 
-    async def _adopt(self) -> None:
-        # A gateway that cannot be reached now is asked again whenever a token is needed.
-        with suppress(RealtimeError):
-            await self._auth.adopt()
+
+async def _quietly(work: Awaitable[None]) -> None:
+    # A gateway that cannot be reached now is asked again whenever a token is needed.
+    with suppress(RealtimeError):
+        await work
