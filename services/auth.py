@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any
 
 from . import options
 from .backoff import Backoff
 from .emitter import Emitter, Handler, Unsubscribe
-from .errors import HTTPFailed, RealtimeError
+from .errors import HTTPFailed, RealtimeError, RequestFailed
 from .json_http import ask
 from .platform import Cancel, Platform, default_platform
 from .session import Session, User
+from .tab_lock import TabLock
 from .tasks import Tasks
 
 PROFILE = "realtime:user"
 LOCK = "realtime:auth:refresh"
 
-SESSION_ENDED = "session-ended"
-"""The reason of a logout that the gateway decided."""
-
 UNAUTHORIZED = 401
+TOO_MANY = 429
 
 MARGIN = 5.0
 """Seconds that a token is still good for when it is handed out."""
@@ -64,8 +62,11 @@ class AuthService:
         self._refreshing: asyncio.Future[RealtimeError | None] | None = None
         # Counts logins and logouts: what was begun before one must not have the last word.
         self._era = 0
+        self._refreshing_era = 0
+        self._logouts = 0
         self._was_refused = False
-        self._local = asyncio.Lock()
+        # At most one request is made in a turn, and the vault is asked twice.
+        self._turn = TabLock(self._platform, LOCK, patience=2 * self._timeout + LEAST_PAUSE)
         self._timer: Cancel | None = None
         self.is_adopting = False
         """Whether what is told just now was another tab's doing."""
@@ -92,10 +93,9 @@ class AuthService:
         Asks nobody where nobody has signed in. Raises ConnectionFailed or RequestTimeout where the
         gateway cannot be reached: it is tried again in the background.
         """
-        user = User.from_text(self._platform.remembered(PROFILE))
-        if user is None:
+        if self._remembered() is None:
             if self._user is not None:
-                self._forget(SESSION_ENDED)
+                self._forget("session-ended")
             return None
         await self.refresh()
         return self.user
@@ -104,36 +104,44 @@ class AuthService:
         """Begin a session; return who it is.
 
         Raises HTTPFailed when the gateway says no (401: wrong name or password; 429: too often),
-        InvalidAnswer, ConnectionFailed or RequestTimeout.
+        InvalidAnswer, ConnectionFailed or RequestTimeout, and RequestFailed if `logout` was called
+        meanwhile, which has the last word.
         """
         body = json.dumps({"username": username, "password": password})
-        async with self._alone():
+        logouts = self._logouts
+        async with self._turn.held():
             session = Session.from_answer(await self._post("login", body), self._now())
-            self._era += 1
-            era = self._era
-            # First: the other tabs look there as soon as they hear of it.
+            # Before the other tabs hear of it: they look there.
             await self._platform.put_token_in_vault(session.as_text())
-            if era == self._era:
-                self._user = None  # also who signs in again has signed in
-                self._accept(session)
+            if logouts != self._logouts:
+                # The logout waits for its turn; then it ends this session, too.
+                raise RequestFailed("login: expected to be wanted still, came a logout")
+            self._user = None  # also who signs in again has signed in
+            self._accept(session)
         return session.user.as_dict()
 
     async def logout(self, reason: str = "signed-out") -> None:
         """End the session: here at once, then in the vault and at the gateway.
 
-        Where the gateway cannot be reached it is asked again, as long as this page is open and
-        nobody signs in.
+        Returns when the gateway was asked once. Where it could not be reached it is asked again,
+        as long as this page is open and nobody signs in.
         """
+        self._logouts += 1
         self._forget(reason)
-        if not await self._end_session(self._era):
-            self._tasks.spawn(self._go_on_ending(self._era))
+        asked = asyncio.Event()
+        # A task of its own: it goes on also where whoever called this does not.
+        self._tasks.spawn(self._end_session(asked)).add_done_callback(lambda _: asked.set())
+        await asked.wait()
 
     def signed_out_elsewhere(self, reason: str) -> None:
-        """Forget the session, which another tab has ended."""
-        if self._user is not None:
-            self.is_adopting = True
-            self._forget(reason)
-            self.is_adopting = False
+        """Forget the session, which another tab has ended, and what a refresh would still bring.
+
+        Storage is left to that tab: by now it may say who has signed in since.
+        """
+        if self._user is not None or self._is_refreshing:
+            self._forget_here(reason)
+        else:
+            self._era += 1  # so that a session which is just being taken up is not
 
     async def refresh(self) -> None:
         """Get a newer token: from the vault if another tab has one already, else from the gateway.
@@ -142,9 +150,7 @@ class AuthService:
         ConnectionFailed, RequestTimeout, HTTPFailed (not for 401) or InvalidAnswer; it is then
         tried again in the background.
         """
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = self._tasks.spawn(self._refresh())
-        failure = await asyncio.shield(self._refreshing)
+        failure = await asyncio.shield(self._begin_refresh())
         if failure is not None:
             raise failure
 
@@ -153,7 +159,8 @@ class AuthService:
 
         Raises as `refresh`.
         """
-        if self._user is None and self._platform.remembered(PROFILE) is None:
+        # A page may ask before `initialize` has; but who was logged out here stays so.
+        if self._user is None and (self.reason or self._remembered() is None):
             return None
         if self._session is None or self._was_refused or self._is_old(self._session):
             await self.refresh()
@@ -166,19 +173,21 @@ class AuthService:
         if self._session is not None and self._session.token == token:
             self._was_refused = True
 
-    async def adopt(self) -> None:
+    def adopt(self) -> Coroutine[Any, Any, None]:
         """Take up the session that another tab has begun or refreshed, if there is a newer one.
 
-        It is in the vault; where there is none, the cookie leads to it. Raises as `refresh`.
+        It is in the vault; where there is none, the cookie leads to it. To be awaited; a logout
+        that comes after the call has the last word. Raises as `refresh`.
         """
-        era = self._era
-        kept = await self._from_vault()
-        if era != self._era:
-            return
-        if kept is not None:
-            self._take(kept, adopting=True)
-        elif self._user is None:
-            await self.initialize()
+        return self._take_up(self._era)
+
+    async def adopt_refresh(self) -> None:
+        """Take the newer token of another tab, if somebody is signed in here. Raises as `refresh`.
+
+        It signs nobody in: a logout that came before it was meant.
+        """
+        if self._user is not None:
+            await self.adopt()
 
     def close(self) -> None:
         """End the timer and what is under way. The session goes on."""
@@ -188,30 +197,64 @@ class AuthService:
 
     # How it is done
 
-    async def _refresh(self) -> RealtimeError | None:
-        era, known = self._era, self._session
+    async def _take_up(self, era: int) -> None:
+        kept = await self._from_vault()
+        if era != self._era:
+            return
+        if kept is not None:
+            self._adopt(kept)
+        elif self._user is None or self._remembered() not in (None, self._user):
+            await self.initialize()
+
+    @property
+    def _is_refreshing(self) -> bool:
+        return self._refreshing is not None and not self._refreshing.done()
+
+    def _begin_refresh(self) -> asyncio.Future[RealtimeError | None]:
+        # One that was begun before a login or logout comes to nothing.
+        if self._refreshing is None or self._refreshing.done() or self._refreshing_era != self._era:
+            self._refreshing = self._tasks.spawn(self._refresh(self._era))
+            self._refreshing_era = self._era
+        return self._refreshing
+
+    async def _refresh(self, era: int) -> RealtimeError | None:
+        known = self._session
         try:
-            async with self._alone():
-                if era != self._era or self._session is not known:
-                    return None  # while we waited another tab has done it
-                kept = await self._from_vault()
-                session = kept or await self._from_gateway()
-                if kept is None and era == self._era:
-                    await self._platform.put_token_in_vault(session.as_text())
-                if era != self._era:
-                    return None  # a logout or login came meanwhile, and has the last word
-                self._take(session, adopting=kept is not None)
-        except HTTPFailed as error:
-            if era != self._era:
-                return None
-            if error.status == UNAUTHORIZED:
-                await self._platform.put_token_in_vault(None)
-                self._forget(SESSION_ENDED)
-                return None
-            return self._failed(error)
+            async with self._turn.held():
+                # Unless another tab has done it while we waited, or nobody wants it any more.
+                if era == self._era and self._session is known:
+                    await self._renew(era, known)
         except RealtimeError as error:
             return self._failed(error) if era == self._era else None
         return None
+
+    async def _renew(self, era: int, known: Session | None) -> None:
+        profile = self._remembered()
+
+        def is_wanted() -> bool:
+            # A login or a logout that came meanwhile has the last word. Of another tab's, storage
+            # may tell before its message comes.
+            return era == self._era and (profile is None or self._remembered() is not None)
+
+        kept = await self._from_vault()
+        if not is_wanted() or self._session is not known:
+            return
+        if kept is not None:
+            self._adopt(kept)
+            return
+        try:
+            session = Session.from_answer(await self._post("refresh"), self._now())
+        except HTTPFailed as error:
+            if error.status != UNAUTHORIZED:
+                raise
+            await self._platform.put_token_in_vault(None)
+            if era == self._era:
+                self._forget("session-ended")
+            return
+        # Before the other tabs hear of it. A logout will empty it again, when it is its turn.
+        await self._platform.put_token_in_vault(session.as_text())
+        if is_wanted():
+            self._accept(session)
 
     def _failed(self, error: RealtimeError) -> RealtimeError:
         self._set_timer(self._backoff.next_delay())
@@ -225,28 +268,27 @@ class AuthService:
         is_newer = known is None or (kept.token != known.token and kept.issued >= known.issued)
         return kept if is_newer else None
 
-    async def _from_gateway(self) -> Session:
-        return Session.from_answer(await self._post("refresh"), self._now())
+    async def _end_session(self, asked: asyncio.Event) -> None:
+        again = False
+        while not await self._ask_to_end(again):
+            asked.set()
+            again = True
+            await self._pause(self._backoff.next_delay())
 
-    async def _end_session(self, era: int) -> bool:
+    async def _ask_to_end(self, again: bool) -> bool:
         """Return whether the session of the cookie has ended, or is another one by now."""
-        async with self._alone():
-            if era != self._era:
+        async with self._turn.held():
+            # Storage is asked only later: what another tab wrote just now may cross our own word.
+            if self._user is not None or (again and self._remembered() is not None):
                 return True
             await self._platform.put_token_in_vault(None)
             try:
                 await self._post("logout")
             except HTTPFailed as error:
-                return error.status < 500 and error.status != 429
+                return error.status < 500 and error.status != TOO_MANY
             except RealtimeError:
                 return False
         return True
-
-    async def _go_on_ending(self, era: int) -> None:
-        while True:
-            await self._pause(self._backoff.next_delay())
-            if await self._end_session(era):
-                return
 
     async def _post(self, route: str, body: str | None = None) -> Any:
         return await ask(
@@ -266,6 +308,7 @@ class AuthService:
         self.reason = ""
         self._backoff.reset()
         if is_new:
+            self._era += 1
             self._platform.remember(PROFILE, json.dumps(session.user.as_dict()))
         life = (session.expires - session.issued) / 1000
         part = EARLIEST + (LATEST - EARLIEST) * self._platform.random()
@@ -276,20 +319,28 @@ class AuthService:
         else:
             self._emitter.emit("refresh", {})
 
-    def _take(self, session: Session, *, adopting: bool) -> None:
-        self.is_adopting = adopting
-        self._accept(session)
-        self.is_adopting = False
+    def _adopt(self, session: Session) -> None:
+        self.is_adopting = True
+        try:
+            self._accept(session)
+        finally:
+            self.is_adopting = False
 
     def _forget(self, reason: str) -> None:
+        self._platform.remember(PROFILE, None)
+        self._forget_here(reason)
+
+    def _forget_here(self, reason: str) -> None:
         self._era += 1
         self._session = None
         self._user = None
         self._was_refused = False
         self.reason = reason
         self._cancel_timer()
-        self._platform.remember(PROFILE, None)
         self._emitter.emit("logout", {"reason": reason})
+
+    def _remembered(self) -> User | None:
+        return User.from_text(self._platform.remembered(PROFILE))
 
     def _is_old(self, session: Session) -> bool:
         return session.expires - self._now() < MARGIN * 1000
@@ -308,8 +359,7 @@ class AuthService:
 
     def _due(self) -> None:
         self._timer = None
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = self._tasks.spawn(self._refresh())
+        self._begin_refresh()
 
     async def _pause(self, delay: float) -> None:
         over = asyncio.Event()
@@ -318,27 +368,3 @@ class AuthService:
             await over.wait()
         finally:
             cancel()
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Be the only tab that asks the gateway for tokens, or that stops doing so."""
-        async with self._local:
-            if not self._platform.can_share:
-                yield
-                return
-            held = asyncio.Event()
-            locks = [self._platform.hold_lock(LOCK, acquired=held.set)]
-
-            def steal() -> None:
-                # Whoever has it is frozen: nothing that is done under it takes so long.
-                locks.pop()()
-                locks.append(self._platform.hold_lock(LOCK, acquired=held.set, steal=True))
-
-            cancel = self._platform.call_later(2 * self._timeout + LEAST_PAUSE, steal)
-            try:
-                await held.wait()
-                cancel()
-                yield
-            finally:
-                cancel()
-                locks.pop()()

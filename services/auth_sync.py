@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any
 
-from .auth import SESSION_ENDED, AuthService
+from .auth import AuthService
 from .errors import InvalidAnswer, RealtimeError
 from .session import User
 from .tab_sync import TabSync
 from .tasks import Tasks
 
 LOGOUT, LOGIN, TOKEN_REFRESH = "auth-logout", "auth-login", "auth-token-refresh"
+
+SESSION_ENDED = "session-ended"
+"""The reason of a logout that the gateway decided."""
 
 ELSEWHERE = "logout-other-tab"
 """The reason of a logout that happened in another tab."""
@@ -30,9 +34,11 @@ class AuthSync:
         self._auth = auth
         self._tabs = tabs
         self._tasks = Tasks(lambda _error: None)
+        # While this tab does what another one told, it has nothing to tell of it.
+        self._listening = False
         self._cancels = [
             auth.on("login", lambda event: self._tell(LOGIN, event["user"])),
-            auth.on("logout", lambda event: self._tell(LOGOUT, event)),
+            auth.on("logout", self._tell_logout),
             auth.on("refresh", lambda _: self._tell(TOKEN_REFRESH, {})),
             tabs.on(LOGOUT, self._logged_out),
             tabs.on(LOGIN, self._logged_in),
@@ -61,9 +67,16 @@ class AuthSync:
         if not self._auth.is_adopting:
             self._tabs.broadcast(type_, payload)
 
+    def _tell_logout(self, event: dict[str, Any]) -> None:
+        if not self._listening:
+            self._tabs.broadcast(LOGOUT, event)
+
     def _logged_out(self, payload: object, _tab_id: str) -> None:
+        # That the gateway ended it is what a person wants to know, whichever tab heard of it.
         has_ended = isinstance(payload, dict) and payload.get("reason") == SESSION_ENDED
+        self._listening = True
         self._auth.signed_out_elsewhere(SESSION_ENDED if has_ended else ELSEWHERE)
+        self._listening = False
 
     def _logged_in(self, payload: object, _tab_id: str) -> None:
         try:
@@ -71,12 +84,13 @@ class AuthSync:
         except InvalidAnswer as error:
             self._tabs.misheard(error)
             return
-        self._tasks.spawn(self._adopt())
+        self._tasks.spawn(_quietly(self._auth.adopt()))
 
     def _refreshed(self, _payload: object, _tab_id: str) -> None:
-        self._tasks.spawn(self._adopt())
+        self._tasks.spawn(_quietly(self._auth.adopt_refresh()))
 
-    async def _adopt(self) -> None:
-        # A gateway that cannot be reached now is asked again whenever a token is needed.
-        with suppress(RealtimeError):
-            await self._auth.adopt()
+
+async def _quietly(work: Awaitable[None]) -> None:
+    # A gateway that cannot be reached now is asked again whenever a token is needed.
+    with suppress(RealtimeError):
+        await work
