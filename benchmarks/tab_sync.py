@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from playwright.sync_api import Error as PlaywrightError
 
 from benchmarks.report import Round
@@ -63,14 +64,16 @@ def profile(browser: Browser, files: dict[str, str]) -> Iterator[BrowserContext]
     context.grant_permissions(["local-network-access"])
     kinds = {".html": "text/html", ".js": "text/javascript", ".py": "text/x-python"}
     for name, body in files.items():
-        context.route(
-            re.compile(rf"/{re.escape(name)}(\?.*)?$"),
-            lambda route, body=body, kind=kinds[Path(name).suffix]: route.fulfill(
-                body=body, content_type=kind
-            ),
-        )
+        kind = kinds[Path(name).suffix]
+        laid = partial(lay, body=body, kind=kind)
+        context.route(re.compile(rf"/{re.escape(name)}(\?.*)?$"), laid)
     yield context
     context.close()
+
+
+def lay(route: Route, *, body: str, kind: str) -> None:
+    """Answer a request for a file that the gateway does not have."""
+    route.fulfill(body=body, content_type=kind)
 
 
 def opened(context: BrowserContext, url: str) -> Page:
