@@ -58,7 +58,9 @@ class Session:
         """Read the gateway's answer to a login or a refresh. Raises InvalidAnswer."""
         fields = value if isinstance(value, dict) else {}
         seconds = fields.get("expiresIn")
-        if not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise InvalidAnswer(f"expiresIn: expected seconds, came {describe(seconds)}")
+        if not 0 < seconds <= LONGEST:
             raise InvalidAnswer(f"expiresIn: expected seconds, came {describe(seconds)}")
         return cls(
             User.from_value(fields.get("user")),
@@ -83,12 +85,11 @@ class Session:
         """Read what is in the vault, which may be anything."""
         try:
             value = loads(text or "")
-            issued, expires = value["issued"], value["expires"]
-            if not issued < expires:
+            issued, expires = float(value["issued"]), float(value["expires"])
+            if not 0 < expires - issued <= LONGEST * 1000:
                 return None
-            user, token = User.from_value(value["user"]), _token(value["token"])
-            return cls(user, token, float(issued), float(expires))
-        except (ValueError, TypeError, KeyError, InvalidAnswer):
+            return cls(User.from_value(value["user"]), _token(value["token"]), issued, expires)
+        except (ValueError, TypeError, KeyError, OverflowError, InvalidAnswer):
             return None
 
 
