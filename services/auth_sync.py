@@ -14,6 +14,9 @@ from .tasks import Tasks
 
 LOGOUT, LOGIN, TOKEN_REFRESH = "auth-logout", "auth-login", "auth-token-refresh"
 
+SESSION_ENDED = "session-ended"
+"""The reason of a logout that the gateway decided."""
+
 ELSEWHERE = "logout-other-tab"
 """The reason of a logout that happened in another tab."""
 
@@ -31,6 +34,8 @@ class AuthSync:
         self._auth = auth
         self._tabs = tabs
         self._tasks = Tasks(lambda _error: None)
+        # While this tab does what another one told, it has nothing to tell of it.
+        self._listening = False
         self._cancels = [
             auth.on("login", lambda event: self._tell(LOGIN, event["user"])),
             auth.on("logout", self._tell_logout),
@@ -63,11 +68,15 @@ class AuthSync:
             self._tabs.broadcast(type_, payload)
 
     def _tell_logout(self, event: dict[str, Any]) -> None:
-        if event["reason"] != ELSEWHERE:
-            self._tabs.broadcast(LOGOUT, {})
+        if not self._listening:
+            self._tabs.broadcast(LOGOUT, event)
 
-    def _logged_out(self, _payload: object, _tab_id: str) -> None:
-        self._auth.signed_out_elsewhere(ELSEWHERE)
+    def _logged_out(self, payload: object, _tab_id: str) -> None:
+        # That the gateway ended it is what a person wants to know, whichever tab heard of it.
+        has_ended = isinstance(payload, dict) and payload.get("reason") == SESSION_ENDED
+        self._listening = True
+        self._auth.signed_out_elsewhere(SESSION_ENDED if has_ended else ELSEWHERE)
+        self._listening = False
 
     def _logged_in(self, payload: object, _tab_id: str) -> None:
         try:

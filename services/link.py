@@ -48,6 +48,14 @@ PIECE = 1024 * 1024
 """Characters after which frames for the leader go in another message."""
 
 
+def worth_telling(high_water: int) -> int:
+    """Return of how many characters a tab is told when they have gone to the socket.
+
+    In good time before it would hold back, and seldom otherwise.
+    """
+    return min(64 * 1024, high_water // 4)
+
+
 class Relay(Protocol):
     """What the tab that leads has besides."""
 
@@ -278,8 +286,9 @@ class Link:
 class LinkSocket:
     """A link in the place of a WebSocket."""
 
-    def __init__(self, link: Link, listener: SocketListener, after: Id | None) -> None:
+    def __init__(self, link: Link, listener: SocketListener, after: Id | None, untold: int) -> None:
         self._link = link
+        self._untold = untold
         self.after = after
         self._listener = listener
         self._frames: list[str] = []
@@ -291,7 +300,8 @@ class LinkSocket:
     @property
     def buffered(self) -> int:
         """Characters that have not gone to the socket yet."""
-        return max(0, self._sent - self._taken)
+        amount = self._sent - self._taken
+        return amount if amount >= self._untold else 0
 
     def send(self, frame: str | bytes) -> None:
         """Hand over a frame; those of one moment go together."""
@@ -373,13 +383,20 @@ class LinkStream:
 class LinkPlatform:
     """The browser, with links in the place of connections. The rest is the browser's own.
 
-    `position` returns the id of the last message that came.
+    `position` returns the id of the last message that came; `high_water` is the client's.
     """
 
-    def __init__(self, platform: Platform, link: Link, position: Callable[[], Id | None]) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        link: Link,
+        position: Callable[[], Id | None],
+        high_water: int = 0,
+    ) -> None:
         self._platform = platform
         self._link = link
         self._position = position
+        self._untold = worth_telling(high_water)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._platform, name)
@@ -398,7 +415,7 @@ class LinkPlatform:
         background: bool = False,  # noqa: ARG002
     ) -> LinkSocket:
         """Open a link."""
-        return LinkSocket(self._link, listener, self._position())
+        return LinkSocket(self._link, listener, self._position(), self._untold)
 
     def open_event_stream(
         self,

@@ -113,7 +113,7 @@ class SharedConnection(WebSocketClient):
             name,
             platform=cast(
                 Platform,
-                LinkPlatform(real, link, lambda: self._protocol.session.history.last),
+                LinkPlatform(real, link, lambda: self._protocol.session.history.last, high_water),
             ),
             heartbeat_interval=None,
             connect_timeout=FOR_EVER,

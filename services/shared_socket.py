@@ -10,6 +10,7 @@ from . import messages
 from .actions import Attempted, Deliver, Emit, Resumed, Unclaimed, WebSocketAction
 from .close_codes import NORMAL_CLOSURE, SERVICE_RESTART, UNAUTHORIZED, is_final
 from .errors import ConnectionFailed, Disconnected, InvalidFrame, RealtimeError
+from .link import worth_telling
 from .messages import Id, Message, as_id
 from .recent import Item, Recent
 from .relay import Key, Relay
@@ -100,8 +101,7 @@ class SocketRelay(Relay):
         self._tasks = Tasks(report)
         self._owners: dict[Id, Key] = {}
         self._catching_up: dict[Key, CatchUp] = {}
-        # A tab is told in good time before it would hold back, and seldom otherwise.
-        self._worth_telling = min(64 * 1024, high_water // 4)
+        self._worth_telling = worth_telling(high_water)
         self._pinged_at = now() - PING_INTERVAL
         self._is_closed = False
         self._upstream = make(self._happened, self._settled)

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.faults.load import log_of
 from tests.support.gateway import Gateway, wait_until
 
 TAB = (Path(__file__).parent / "pages" / "tabs.py").read_text()
+HOSTILE = (Path(__file__).parent / "pages" / "hostile.js").read_text()
 TABS = 5
 MESSAGES = 1_000
 
@@ -133,3 +135,80 @@ def test_when_the_leader_goes_all_others_have_every_message_once_in_order(
             deadline=30,
         )
         assert heard(page) == {**stream.created, "reset": [], "error": []}
+
+
+def test_a_leader_that_is_frozen_is_replaced_and_gives_way(
+    open_tab: Callable[[], Page], gateway: Gateway
+) -> None:
+    pages = [open_tab() for _ in range(3)]
+    wait_until(lambda: agreed(pages))
+    frozen = leader_of(pages)
+    others = [page for page in pages if page is not frozen]
+    # Whatever it would do, it does not come to it: a busy main thread is as good as a frozen one.
+    frozen.evaluate(
+        "setTimeout(() => { const end = Date.now() + 14000; while (Date.now() < end); })"
+    )
+    made = [gateway.post_notification(f"while it is frozen {n}") for n in range(20)]
+    for page in others:
+        wait_until(lambda page=page: heard(page)["notification"] == made, deadline=20)
+    assert len({look(page)["leader"] for page in others}) == 1
+    assert look(others[0])["leader"] in [look(page)["id"] for page in others]
+    wait_until(lambda: heard(frozen)["notification"] == made, deadline=20)
+    wait_until(lambda: agreed(pages), deadline=20)
+    gateway.wait_for_clients(websockets=1, event_streams=1)
+    made.append(gateway.post_notification("afterwards"))
+    for page in pages:
+        wait_until(lambda page=page: heard(page)["notification"] == made)
+
+
+def test_what_any_tab_sends_is_applied_once_while_leaders_come_and_go(
+    open_tab: Callable[[], Page], gateway: Gateway
+) -> None:
+    pages = [open_tab() for _ in range(4)]
+    sent: dict[Page, list[str]] = {page: [] for page in pages}
+    for turn in range(3):
+        wait_until(lambda: agreed(pages), deadline=20)
+        leader = leader_of(pages)
+        for number in range(20):
+            for page in pages:
+                title = f"turn {turn}, number {number} of {pages.index(page)}"
+                page.evaluate("title => window.post(title)", title)
+                sent[page].append(title)
+            if number == 10 and turn < 2:
+                pages.remove(leader)
+                crash(leader)
+    for page in pages:
+        wait_until(lambda page=page: page.evaluate("window.waiting()") == 0, deadline=20)
+    log = [payload["title"] for _, payload in log_of(gateway.data_dir, "notification")]
+    assert len(log) == len(set(log))
+    for page in pages:
+        assert [title for title in log if title in set(sent[page])] == sent[page]
+
+
+def test_hostile_messages_change_nothing(open_tab: Callable[[], Page], gateway: Gateway) -> None:
+    pages = [open_tab() for _ in range(3)]
+    wait_until(lambda: agreed(pages))
+    before = [look(page) for page in pages]
+    pages[0].evaluate(HOSTILE)
+    made = gateway.post_notification("after all that")
+    for page in pages:
+        wait_until(lambda page=page: heard(page)["notification"] == [made])
+        wait_until(lambda page=page: len(heard(page)["error"]) >= 15)
+    assert [look(page) for page in pages] == before
+    gateway.wait_for_clients(websockets=1, event_streams=1)
+
+
+def test_tabs_that_come_and_go_are_known_at_once(
+    open_tab: Callable[[], Page], gateway: Gateway
+) -> None:
+    pages = [open_tab()]
+    for _ in range(3):
+        pages.append(open_tab())
+        wait_until(lambda: agreed(pages))
+        pages.append(open_tab())
+        wait_until(lambda: agreed(pages))
+        crash(pages.pop(0))
+        wait_until(lambda: agreed(pages), deadline=3)
+        pages.pop(-1).close()
+        wait_until(lambda: agreed(pages), deadline=3)
+    gateway.wait_for_clients(websockets=1, event_streams=1)

@@ -18,22 +18,11 @@ socket = SharedConnection(
 events = SharedEvents("./api/events", tabs=tabs, platform=platform, **quick)
 
 heard = {"notification": [], "activity": [], "reset": [], "error": []}
-led = []
-first_after = []
-
-
-def take_notification(message):
-    heard["notification"].append(message["id"])
-    if led and led[-1] and not first_after:
-        first_after.append(window.performance.timeOrigin + window.performance.now())
-
-
-socket.on("*", take_notification)
+socket.on("*", lambda message: heard["notification"].append(message["id"]))
 events.on("activity", lambda activity: heard["activity"].append(activity["id"]))
 for client in (socket, events):
     client.on("reset", heard["reset"].append)
 tabs.on("error", lambda event, _: heard["error"].append(event["error"]))
-tabs.on("leader-changed", lambda event, _: led.append(event["leader"] == tabs.tab_id))
 
 
 def look():
@@ -46,15 +35,13 @@ def look():
             "leads": tabs.is_leader,
             "socket": socket.state,
             "events": events.state,
-            "firstAfter": first_after,
         }
     )
 
 
 window.look = look
 window.hear = lambda: json.dumps(heard)
-window.freshStart = first_after.clear
-window.post = lambda type, text: socket.send(type, json.loads(text), reliable=True)
+window.post = lambda title: socket.send("notification", {"title": title}, reliable=True)
 window.waiting = lambda: socket.stats.queued + socket.stats.unacknowledged
 events.connect()
 await socket.connect()

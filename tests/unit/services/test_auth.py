@@ -141,7 +141,7 @@ async def test_a_session_that_ended_signs_out(tabs, gateway):
     gateway.session = None
     await tabs[0].auth.refresh()
     await calm()
-    assert tabs[0].told[-1] == ("logout", {"reason": "session-ended"})
+    assert [tab.told[-1] for tab in tabs] == [("logout", {"reason": "session-ended"})] * 5
     assert [tab.auth.user for tab in tabs] == [None] * 5
 
 
