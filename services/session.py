@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from .describe import describe
 from .errors import ConfigurationError, InvalidAnswer
@@ -31,7 +31,7 @@ class User:
         """Read it. Raises InvalidAnswer."""
         fields = value if isinstance(value, dict) else {}
         id_, name = fields.get("id"), fields.get("name")
-        if not (isinstance(id_, str) and id_ and isinstance(name, str) and name):
+        if not (_is_text(id_) and _is_text(name)):
             raise InvalidAnswer(f"user: expected an id and a name, came {describe(value)}")
         return cls(id_[:200], name[:200])
 
@@ -91,6 +91,16 @@ class Session:
             return cls(User.from_value(value["user"]), _token(value["token"]), issued, expires)
         except (ValueError, TypeError, KeyError, OverflowError, InvalidAnswer):
             return None
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False  # JSON can spell half of a surrogate pair; nothing can show one
+    return True
 
 
 def _token(value: Any) -> str:
