@@ -1,6 +1,6 @@
 """Measure our page and our clients beside their peers, print the tables, write build/bench.json.
 
-`python -m benchmarks` measures everything; `pages`, `receive` and `memory` name a part of it.
+`python -m benchmarks` measures everything; `pages`, `receive`, `memory` and `tabs` name a part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from benchmarks import figures, flood, latency, memory, receiving, report, update
+from benchmarks import figures, flood, latency, memory, receiving, report, tab_sync, update
 from benchmarks.feeder import Feeder
 from benchmarks.pages import OURS, PEER, Kind, opened
 from tests.support.chromium import chromium
@@ -20,6 +20,7 @@ from tests.support.gateway import ROOT, Gateway
 
 PAGE_ROUNDS = 3
 RECEIVING_ROUNDS = 3
+TAB_ROUNDS = 3
 
 #: One program posts everything here; what holds back a stranger must not hold back that.
 UNLIMITED = {"RATE_LIMIT": "1000000", "RATE_BURST": "1000000"}
@@ -29,7 +30,7 @@ BUILD = ROOT / "build"
 
 def main() -> None:
     """Measure what the command line names; of the parts left out nothing is written."""
-    measures = {"pages": pages, "receive": receive, "memory": keep}
+    measures = {"pages": pages, "receive": receive, "memory": keep, "tabs": tabs}
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("part", nargs="*", help=f"of {', '.join(measures)}; all if none is named")
     chosen = parser.parse_args().part or list(measures)
@@ -101,6 +102,31 @@ def keep(browser: Browser) -> dict[str, report.Part]:
         samples = memory.measure(page, feeder, "Python")
     memory.draw(samples, BUILD / "bench-memory.svg")
     return {"memory": report.Part(memory.quarters(samples), figures.MEMORY_TABLES)}
+
+
+def tabs(browser: Browser) -> dict[str, report.Part]:
+    """Measure tabs beside peers in alternating rounds, then hand-overs, then what many cost."""
+    names = list(tab_sync.CLIENTS)
+    rounds: dict[str, list[report.Round]] = {name: [] for name in names}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Gateway(Path(folder) / "data", **UNLIMITED) as gateway,
+    ):
+        for number in range(TAB_ROUNDS):
+            for name in names[:: 1 if number % 2 == 0 else -1]:
+                print(f"Tabs, round {number + 1} of {TAB_ROUNDS}: {name}", flush=True)
+                rounds[name].append(tab_sync.round_trips(browser, gateway, name))
+        print("Tabs: hand-overs", flush=True)
+        hand_overs = [tab_sync.hand_overs(browser, gateway)]
+        costs: dict[str, list[report.Round]] = {}
+        for name in ("shared", "unshared"):
+            print(f"Tabs: {name} connections", flush=True)
+            costs[name] = [tab_sync.costs(browser, gateway, shared=name == "shared")]
+    return {
+        "tabs": report.Part(rounds, figures.TAB_TABLES),
+        "hand-over": report.Part({"Python": hand_overs}, figures.HAND_OVER_TABLES),
+        "costs": report.Part(costs, figures.COST_TABLES),
+    }
 
 
 if __name__ == "__main__":

@@ -126,3 +126,39 @@ MEMORY_TABLES = [
         [("last quarter", "first quarter")],
     )
 ]
+
+TAB_TABLES = [
+    Table(
+        "From a broadcast to the answer of another tab, in ms",
+        [
+            Figure("p50", "round_trip", P50, "≤ 2 × JavaScript"),
+            Figure("p95", "round_trip", P95, "≤ 2 × JavaScript"),
+        ],
+        [("Python", "JavaScript"), ("Python", "broadcast-channel")],
+    )
+]
+
+HAND_OVER_TABLES = [
+    Table(
+        "The leader is killed: until the next one brings a message, in ms",
+        [
+            Figure("median", "hand_over", statistics.median, "< 500"),
+            Figure("longest", "hand_over", max, "< 500"),
+        ],
+        [],
+    )
+]
+
+COST_TABLES = [
+    Table(
+        "Many tabs: connections at the gateway (both kinds), and MB of memory a tab",
+        [
+            *(
+                Figure(f"connections, {size} tabs", f"connections_{size}", max, aim, is_count=True)
+                for size, aim in ((1, ""), (5, "2"), (20, "2"))
+            ),
+            *(Figure(f"MB a tab, {size} tabs", f"memory_{size}", max) for size in (1, 5, 20)),
+        ],
+        [("shared", "unshared")],
+    )
+]
