@@ -3,6 +3,7 @@
 from string.templatelib import Template
 from typing import Any
 
+from js import document
 from pyodide.ffi import JsProxy
 
 from components.element import Element, drawn, reactive
@@ -56,7 +57,7 @@ class LoginPanel(Element):
                 <span class="avatar" aria-hidden="true">{name[:1].upper()}</span>
                 <span>Logged in as <strong class="user"><bdi>{name}</bdi></strong></span>
             </div>
-            <button class="logout" type="button" aria-disabled={self.busy} @click={self._log_out}>Log out</button>"""
+            <button class="logout" type="button" @click={self._log_out}>Log out</button>"""
 
     def _form(self) -> Template:
         if self.checking:
@@ -110,18 +111,17 @@ class LoginPanel(Element):
         await self._focus(".logout" if self.user else "input[name=password]")
 
     async def _log_out(self, event: JsProxy) -> None:
-        if self.busy:
-            return
-        self.busy = True
-        try:
-            await self._auth.logout()
-        finally:
-            self.busy = False
+        # Forgotten at once. That the gateway hears of it is the service's business.
+        self.start(self._auth.logout())
         await self._focus("h2")
 
     async def _focus(self, selector: str) -> None:
+        """Move the focus, unless it is elsewhere in the page by now."""
         await drawn()
-        if self.root is not None and (node := self.root.querySelector(selector)):
+        if self.root is None or not (node := self.root.querySelector(selector)):
+            return
+        active = document.activeElement
+        if not active or active.isSameNode(document.body) or active.isSameNode(self.root.host):
             node.focus()
 
     styles = """

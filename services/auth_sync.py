@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any
 
 from .auth import AuthService
-from .errors import InvalidAnswer, RealtimeError
+from .errors import InvalidAnswer
 from .session import User
 from .tab_sync import TabSync
 from .tasks import Tasks
@@ -33,6 +31,7 @@ class AuthSync:
     def __init__(self, auth: AuthService, tabs: TabSync) -> None:
         self._auth = auth
         self._tabs = tabs
+        # A gateway that cannot be reached now is asked again whenever a token is needed.
         self._tasks = Tasks(lambda _error: None)
         # While this tab does what another one told, it has nothing to tell of it.
         self._listening = False
@@ -84,13 +83,7 @@ class AuthSync:
         except InvalidAnswer as error:
             self._tabs.misheard(error)
             return
-        self._tasks.spawn(_quietly(self._auth.adopt()))
+        self._tasks.spawn(self._auth.adopt())
 
     def _refreshed(self, _payload: object, _tab_id: str) -> None:
-        self._tasks.spawn(_quietly(self._auth.adopt_refresh()))
-
-
-async def _quietly(work: Awaitable[None]) -> None:
-    # A gateway that cannot be reached now is asked again whenever a token is needed.
-    with suppress(RealtimeError):
-        await work
+        self._tasks.spawn(self._auth.adopt_refresh())

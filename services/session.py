@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from .describe import describe
 from .errors import ConfigurationError, InvalidAnswer
@@ -31,7 +31,7 @@ class User:
         """Read it. Raises InvalidAnswer."""
         fields = value if isinstance(value, dict) else {}
         id_, name = fields.get("id"), fields.get("name")
-        if not (isinstance(id_, str) and id_ and isinstance(name, str) and name):
+        if not (_is_text(id_) and _is_text(name)):
             raise InvalidAnswer(f"user: expected an id and a name, came {describe(value)}")
         return cls(id_[:200], name[:200])
 
@@ -58,7 +58,9 @@ class Session:
         """Read the gateway's answer to a login or a refresh. Raises InvalidAnswer."""
         fields = value if isinstance(value, dict) else {}
         seconds = fields.get("expiresIn")
-        if not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise InvalidAnswer(f"expiresIn: expected seconds, came {describe(seconds)}")
+        if not 0 < seconds <= LONGEST:
             raise InvalidAnswer(f"expiresIn: expected seconds, came {describe(seconds)}")
         return cls(
             User.from_value(fields.get("user")),
@@ -83,13 +85,22 @@ class Session:
         """Read what is in the vault, which may be anything."""
         try:
             value = loads(text or "")
-            issued, expires = value["issued"], value["expires"]
-            if not issued < expires:
+            issued, expires = float(value["issued"]), float(value["expires"])
+            if not 0 < expires - issued <= LONGEST * 1000:
                 return None
-            user, token = User.from_value(value["user"]), _token(value["token"])
-            return cls(user, token, float(issued), float(expires))
-        except (ValueError, TypeError, KeyError, InvalidAnswer):
+            return cls(User.from_value(value["user"]), _token(value["token"]), issued, expires)
+        except (ValueError, TypeError, KeyError, OverflowError, InvalidAnswer):
             return None
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False  # JSON can spell half of a surrogate pair; nothing can show one
+    return True
 
 
 def _token(value: Any) -> str:

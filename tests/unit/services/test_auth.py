@@ -1,66 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from services.auth import LOCK, PROFILE, AuthService
-from services.auth_sync import AuthSync
-from services.errors import ConnectionFailed, HTTPFailed, InvalidAnswer
+from services.auth import EARLIEST, LATEST, LOCK, MARGIN, PROFILE, AuthService
+from services.errors import ConnectionFailed, HTTPFailed, InvalidAnswer, RequestFailed
 from services.platform import HTTPAnswer
-from services.tab_sync import TabSync
 from tests.support.fake_origin import FakeOrigin
 from tests.support.fake_platform import FakePlatform, settle
+from tests.support.session_tabs import ADA, BOB, FakeGateway, SessionTab, calm
 
 pytestmark = pytest.mark.anyio
-
-ADA = {"id": "1", "name": "ada"}
-
-
-class FakeGateway:
-    """Answers as the gateway does, for all tabs of one browser."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.tokens = 0
-        self.session = False
-        self.away = False
-        self.life = 300
-
-    async def answer(self, method: str, url: str, body: str | None) -> HTTPAnswer:
-        route = url.rpartition("/")[2]
-        self.asked.append(route)
-        await settle()
-        if self.away:
-            raise ConnectionFailed("away")
-        if route == "logout":
-            self.session = False
-            return HTTPAnswer(204, "")
-        if route == "login":
-            if json.loads(body or "")["password"] != "secret":
-                return HTTPAnswer(401, '{"error": {"message": "Wrong name or password"}}')
-            self.session = True
-        if not self.session:
-            return HTTPAnswer(401, '{"error": {"message": "no session"}}')
-        self.tokens += 1
-        value = {"accessToken": f"token-{self.tokens}", "expiresIn": self.life, "user": ADA}
-        return HTTPAnswer(200, json.dumps(value))
-
-
-class Tab:
-    def __init__(self, gateway: FakeGateway, origin: FakeOrigin, seed: int = 0) -> None:
-        self.platform = FakePlatform(seed, origin)
-
-        async def fetch(method, url, *, body=None, **_):
-            return await gateway.answer(method, url, body)
-
-        self.platform.fetch = fetch
-        self.tabs = TabSync(platform=self.platform)
-        self.auth = AuthService(platform=self.platform)
-        self.sync = AuthSync(self.auth, self.tabs)
-        self.told: list[tuple[str, dict]] = []
-        for event in ("login", "logout", "refresh"):
-            self.auth.on(event, lambda payload, event=event: self.told.append((event, payload)))
 
 
 @pytest.fixture
@@ -75,18 +27,12 @@ def origin():
 
 @pytest.fixture
 async def tabs(anyio_backend, gateway, origin):
-    opened = [Tab(gateway, origin, seed) for seed in range(5)]
+    opened = [SessionTab(gateway, origin, seed) for seed in range(5)]
     yield opened
     await calm()
     for tab in opened:
-        tab.sync.close()
-        tab.auth.close()
-        tab.tabs.close()
-
-
-async def calm() -> None:
-    for _ in range(20):
-        await settle()
+        tab.close()
+        assert tab.platform.reported == []
 
 
 async def test_a_guest_asks_nobody(tabs, gateway):
@@ -192,7 +138,7 @@ async def test_it_is_refreshed_ahead_of_its_end(tabs, gateway):
 async def test_a_session_that_ended_signs_out(tabs, gateway):
     await tabs[0].auth.login("ada", "secret")
     await calm()
-    gateway.session = False
+    gateway.session = None
     await tabs[0].auth.refresh()
     await calm()
     assert [tab.told[-1] for tab in tabs] == [("logout", {"reason": "session-ended"})] * 5
@@ -203,7 +149,7 @@ async def test_a_reloaded_page_goes_on_with_the_session(tabs, gateway, origin):
     await tabs[0].auth.login("ada", "secret")
     await calm()
     origin.vault = None
-    late = Tab(gateway, origin, 9)
+    late = SessionTab(gateway, origin, 9)
     assert await late.auth.initialize() == ADA
     assert gateway.asked == ["login", "refresh"]
 
@@ -211,7 +157,7 @@ async def test_a_reloaded_page_goes_on_with_the_session(tabs, gateway, origin):
 async def test_a_gateway_that_is_away_keeps_the_session(tabs, gateway, origin):
     await tabs[0].auth.login("ada", "secret")
     origin.vault = None
-    late = Tab(gateway, origin, 9)
+    late = SessionTab(gateway, origin, 9)
     gateway.away = True
     with pytest.raises(ConnectionFailed):
         await late.auth.initialize()
@@ -293,10 +239,282 @@ async def test_nothing_is_left_after_close(tabs, origin):
     await tabs[0].auth.login("ada", "secret")
     await calm()
     for tab in tabs:
-        tab.sync.close()
-        tab.auth.close()
-        tab.tabs.close()
+        tab.close()
     await calm()
     assert [tab.platform.timers for tab in tabs] == [0] * 5
     assert origin.holders() == []
     assert origin.channels == []
+
+
+# Who has the last word
+
+
+async def test_a_logout_has_the_last_word_over_a_login(tabs, gateway, origin):
+    login = asyncio.ensure_future(tabs[0].auth.login("ada", "secret"))
+    await settle()
+    await tabs[0].auth.logout()
+    with pytest.raises(RequestFailed, match="came a logout"):
+        await login
+    await calm()
+    assert [tab.auth.user for tab in tabs] == [None] * 5
+    assert gateway.asked == ["login", "logout"]
+    assert (gateway.session, origin.vault, origin.storage) == (None, None, {})
+
+
+async def test_a_login_has_the_last_word_over_a_refresh(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    refresh = asyncio.ensure_future(tabs[0].auth.refresh())
+    await settle()
+    assert await tabs[0].auth.login("bob", "secret") == BOB
+    await refresh
+    await calm()
+    assert [tab.auth.user for tab in tabs] == [BOB] * 5
+    assert [await tab.auth.access_token() for tab in tabs] == ["token-3"] * 5
+
+
+async def test_a_login_that_waits_outlives_the_end_of_the_last_session(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    gateway.session = None
+    refresh = asyncio.ensure_future(tabs[0].auth.refresh())
+    await settle()
+    await tabs[0].auth.login("bob", "secret")
+    await refresh
+    await calm()
+    assert [tab.auth.user for tab in tabs] == [BOB] * 5
+    assert [await tab.auth.access_token() for tab in tabs] == ["token-2"] * 5
+
+
+@pytest.mark.parametrize("rounds", range(0, 30, 3))
+async def test_a_logout_has_the_last_word_over_a_refresh_in_any_tab(tabs, gateway, origin, rounds):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    late = SessionTab(gateway, origin, 9)
+    begun = [
+        asyncio.ensure_future(work)
+        for work in (tabs[1].auth.refresh(), late.auth.initialize(), tabs[2].auth.adopt())
+    ]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    await tabs[3].auth.logout()
+    await asyncio.gather(*begun)
+    await calm()
+    assert [tab.auth.user for tab in (*tabs, late)] == [None] * 6
+    assert [await tab.auth.access_token() for tab in (*tabs, late)] == [None] * 6
+    assert (gateway.session, origin.vault, origin.storage) == (None, None, {})
+    late.close()
+
+
+async def test_a_logout_that_is_told_later_does_not_end_the_next_session(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    gateway.away = True
+    await tabs[0].auth.logout()
+    gateway.away = False
+    await tabs[1].auth.login("bob", "secret")
+    await calm()
+    for _ in range(5):
+        tabs[0].platform.advance(60)
+        await calm()
+    assert gateway.session == BOB
+    assert tabs[0].auth.user == BOB
+    assert gateway.asked.count("logout") == 1
+
+
+async def test_nor_does_it_where_tabs_do_not_hear_of_each_other(gateway, origin):
+    first, second = (SessionTab(gateway, origin, seed, sync=False) for seed in range(2))
+    await first.auth.login("ada", "secret")
+    gateway.away = True
+    await first.auth.logout()
+    gateway.away = False
+    await second.auth.login("bob", "secret")
+    first.platform.advance(60)
+    await calm()
+    assert gateway.session == BOB
+    assert first.auth.user is None
+    first.close()
+    second.close()
+
+
+async def test_a_logout_goes_on_where_whoever_asked_for_it_does_not(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    refresh = asyncio.ensure_future(tabs[0].auth.refresh())
+    await settle()
+    logout = asyncio.ensure_future(tabs[0].auth.logout())
+    await asyncio.sleep(0)
+    logout.cancel()
+    await calm()
+    assert refresh.done()
+    assert gateway.session is None
+
+
+async def test_a_logout_ends_with_the_service(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    logout = asyncio.ensure_future(tabs[0].auth.logout())
+    await asyncio.sleep(0)
+    tabs[0].auth.close()
+    await logout
+
+
+# Together
+
+
+async def test_all_who_ask_in_a_tab_share_one_refresh(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    tabs[0].platform.time += 300
+    assert await asyncio.gather(*(tabs[0].auth.access_token() for _ in range(9))) == ["token-2"] * 9
+    assert gateway.asked == ["login", "refresh"]
+
+
+async def test_five_tabs_that_are_opened_at_once_make_one_request(tabs, gateway, origin):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    origin.vault = None
+    opened = [SessionTab(gateway, origin, seed) for seed in range(10, 15)]
+    await asyncio.gather(*(tab.auth.initialize() for tab in opened))
+    assert gateway.asked == ["login", "refresh"]
+    assert [await tab.auth.access_token() for tab in opened] == ["token-2"] * 5
+    await calm()
+    for tab in opened:
+        tab.close()
+
+
+async def test_without_a_vault_each_tab_refreshes_one_after_another(tabs, gateway, origin):
+    for tab in tabs:
+        tab.platform.put_token_in_vault = lambda _text: asyncio.sleep(0)
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    assert [tab.auth.user for tab in tabs] == [ADA] * 5
+    await asyncio.gather(*(tab.auth.refresh() for tab in tabs))
+    assert gateway.at_most == 1
+    await tabs[0].auth.login("bob", "secret")
+    await calm()
+    assert [tab.auth.user for tab in tabs] == [BOB] * 5
+
+
+async def test_without_locks_a_tab_still_refreshes_once_at_a_time(gateway, origin):
+    alone = SessionTab(gateway, origin)
+    alone.platform.can_share = False
+    await alone.auth.login("ada", "secret")
+    await asyncio.gather(*(alone.auth.refresh() for _ in range(3)), alone.auth.refresh())
+    await alone.auth.logout()
+    assert gateway.asked == ["login", "refresh", "logout"]
+    assert gateway.at_most == 1
+    alone.close()
+
+
+# Time
+
+
+async def test_tabs_renew_at_different_times_well_before_the_end(gateway):
+    due = set()
+    for seed in range(20):
+        tab = SessionTab(gateway, FakeOrigin(), seed, sync=False)
+        await tab.auth.login("ada", "secret")
+        start, asked = tab.platform.time, len(gateway.asked)
+        while len(gateway.asked) == asked:
+            tab.platform.advance(1)
+            await settle()
+        due.add(tab.platform.time - start)
+        await calm()
+        tab.close()
+    assert len(due) > 10
+    assert min(due) >= 300 * EARLIEST
+    assert max(due) <= 300 * LATEST + 1
+
+
+@pytest.mark.parametrize("monotonic", [True, False])
+async def test_a_token_that_ended_in_the_machines_sleep_is_not_handed_out(tabs, gateway, monotonic):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    tabs[0].platform.sleep(300 - MARGIN + 0.1, monotonic=monotonic)
+    assert await tabs[0].auth.access_token() == "token-2"
+
+
+async def test_a_token_of_a_second_does_not_make_it_refresh_without_end(tabs, gateway):
+    gateway.life = 1
+    await tabs[0].auth.login("ada", "secret")
+    for _ in range(20):
+        tabs[0].platform.advance(0.5)
+        await calm()
+    # The login; each other tab once, as so short a token is of no use to it; and one a second.
+    assert len(gateway.asked) <= 1 + 4 + 10
+
+
+async def test_a_refresh_that_fails_is_tried_again_with_growing_pauses(tabs, gateway):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    tabs[0].platform.advance(240)
+    await calm()
+    gateway.away = True
+    gateway.asked.clear()
+    tabs[0].platform.advance(300)
+    await calm()
+    for _ in range(600):
+        tabs[0].platform.advance(1)
+        await settle()
+    assert 10 < len(gateway.asked) < 60
+    with pytest.raises(ConnectionFailed):
+        await tabs[0].auth.access_token()
+    assert tabs[0].auth.user == ADA
+    gateway.away = False
+    assert await tabs[0].auth.access_token() == "token-3"
+
+
+async def test_a_slow_gateway_is_not_asked_by_two_tabs_at_once(tabs, gateway, origin):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    gateway.hold()
+    work = [asyncio.ensure_future(tab.auth.refresh()) for tab in tabs]
+    await calm()
+    for _ in range(5):
+        # Each waits longer than its patience, but for one tab after another.
+        for _ in range(9):
+            for tab in tabs:
+                tab.platform.advance(1)
+            await calm()
+        gateway.fail_one()
+        await calm()
+    failures = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [ConnectionFailed] * 5
+    assert gateway.at_most == 1
+
+
+# Hearing of it late, or not at all
+
+
+async def test_a_tab_that_hears_late_of_a_logout_leaves_the_next_session_alone(
+    tabs, gateway, origin
+):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    origin.freeze(tabs[4].platform)
+    await tabs[0].auth.logout()
+    await tabs[0].auth.login("bob", "secret")
+    await calm()
+    kept = dict(origin.storage)
+    seen = []
+    tabs[4].auth.on("logout", lambda _: seen.append(dict(origin.storage)))
+    origin.thaw(tabs[4].platform)
+    await calm()
+    assert seen == [kept]
+    assert [tab.auth.user for tab in tabs] == [BOB] * 5
+    assert gateway.asked == ["login", "logout", "login"]
+
+
+async def test_who_was_signed_out_here_stays_so_until_told_otherwise(tabs, gateway, origin):
+    await tabs[0].auth.login("ada", "secret")
+    await calm()
+    tabs[0].auth.signed_out_elsewhere("logout-other-tab")
+    assert await tabs[0].auth.access_token() is None
+    assert tabs[0].auth.reason == "logout-other-tab"
+    assert await tabs[0].auth.initialize() == ADA
+    assert gateway.asked == ["login"]
+
+
+@pytest.mark.parametrize("junk", ["", "{}", "[]", "null", '{"id": 1, "name": "x"}'])
+async def test_a_profile_that_is_none_asks_nobody(tabs, gateway, origin, junk):
+    origin.storage[PROFILE] = junk
+    assert await tabs[0].auth.access_token() is None
+    assert gateway.asked == []

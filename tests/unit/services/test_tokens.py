@@ -39,3 +39,37 @@ async def test_what_cannot_be_a_token_is_told_without_showing_it(answer):
 
 def test_no_text_form_shows_the_token():
     assert "secret" not in repr(TokenSource("secret")) + str(TokenSource("secret"))
+
+
+class Hearing:
+    def __init__(self, *tokens):
+        self.tokens = list(tokens)
+        self.refusals = []
+
+    def __call__(self):
+        return self.tokens.pop(0)
+
+    def refused(self, token):
+        self.refusals.append(token)
+
+
+async def test_a_provider_that_wants_to_is_told_which_token_was_refused():
+    provider = Hearing("first", "second", None)
+    source = TokenSource(provider)
+    source.refused()
+    assert provider.refusals == []
+    await source.get()
+    source.refused()
+    await source.get()
+    source.refused()
+    assert provider.refusals == ["first", "second"]
+    await source.get()
+    source.refused()
+    assert provider.refusals == ["first", "second"]
+
+
+@pytest.mark.parametrize("token", ["abc", lambda: "abc", None])
+async def test_others_are_not_told(token):
+    source = TokenSource(token)
+    await source.get()
+    source.refused()
