@@ -8,12 +8,14 @@ from typing import Any, cast
 from .actions import Deliver, Emit, Resumed, WebSocketAction
 from .connection_stats import ConnectionStats
 from .errors import ConfigurationError
-from .link import Link, LinkPlatform
+from .link import Link
+from .link_ends import LinkPlatform
 from .platform import Platform, default_platform
 from .recent import Recent
 from .relay import GroupPlatform
 from .shared_messages import Status
 from .shared_socket import AT_REST, SocketRelay, Upstream
+from .standing import Standing
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource
 from .urls import Url
@@ -61,7 +63,7 @@ class SharedConnection(WebSocketClient):
         real = platform or default_platform()
         self._tabs = tabs
         self._link: Link | None = None
-        self._upstream_status: Status | None = None
+        self._standing = Standing()
         if not tabs.can_share:
             super().__init__(url, token=token, platform=real, **settings)
             return
@@ -128,33 +130,23 @@ class SharedConnection(WebSocketClient):
     @property
     def state(self) -> State:
         """One of closed, authorizing, connecting, open, waiting, failed, refused."""
-        own = super().state
-        status = self._upstream_status
-        if own not in (State.CONNECTING, State.WAITING) or self.is_paused or status is None:
-            return own
-        shared = State(status.state)
-        return State.CONNECTING if shared is State.OPEN or shared in AT_REST else shared
+        return self._standing.state(super().state, is_paused=self.is_paused)
 
     @property
     def last_close(self) -> tuple[int | None, str] | None:
         """Code (None where an attempt got no answer) and reason of the last close."""
-        own, status = super().last_close, self._upstream_status
-        if status is None or status.close_reason is None:
-            return own
-        # Where both were closed for one reason, the leader knows the server's own code.
-        is_shared = own is None or own[1] == status.close_reason
-        return (status.close_code, status.close_reason) if is_shared else own
+        return self._standing.last_close(super().last_close)
 
     @property
     def attempts(self) -> int:
         """Reconnections counted since the last healthy connection."""
-        return super().attempts if self._upstream_status is None else self._upstream_status.attempts
+        return self._standing.attempts(super().attempts)
 
     @property
     def stats(self) -> ConnectionStats:
         """This tab's part in the connection at this moment, in numbers."""
         own = super().stats
-        status = self._upstream_status
+        status = self._standing.status
         if status is None:
             return own
         return replace(
@@ -193,7 +185,7 @@ class SharedConnection(WebSocketClient):
         await super()._connect()
 
     def _told(self, status: Status) -> None:
-        before, self._upstream_status = self._upstream_status, status
+        before, self._standing.status = self._standing.status, status
         has_failed = status.state == State.FAILED
         if has_failed and (before is None or before.state != State.FAILED):
             self._emitter.emit("reconnect-failed", {})

@@ -8,7 +8,8 @@ from typing import Any, cast
 from .actions import DeliverEvents, Emit, SSEAction
 from .connection_stats import ConnectionStats
 from .errors import ConfigurationError
-from .link import Link, LinkPlatform
+from .link import Link
+from .link_ends import LinkPlatform
 from .platform import Platform, default_platform
 from .recent import Recent
 from .relay import GroupPlatform
@@ -17,6 +18,7 @@ from .shared_messages import Status
 from .shared_stream import AT_REST, StreamRelay, Upstream, as_items
 from .sse_client import SSEClient
 from .sse_protocol import State
+from .standing import Standing
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource
 from .urls import Url
@@ -44,7 +46,7 @@ class SharedEvents(SSEClient):
         real = platform or default_platform()
         self._tabs = tabs
         self._link: Link | None = None
-        self._upstream_status: Status | None = None
+        self._standing = Standing()
         if not tabs.can_share:
             super().__init__(
                 url,
@@ -86,27 +88,17 @@ class SharedEvents(SSEClient):
     @property
     def state(self) -> State:
         """One of closed, authorizing, connecting, open, waiting, ended."""
-        own = super().state
-        status = self._upstream_status
-        if own not in (State.CONNECTING, State.WAITING) or self.is_paused or status is None:
-            return own
-        shared = State(status.state)
-        return State.CONNECTING if shared is State.OPEN or shared in AT_REST else shared
+        return self._standing.state(super().state, is_paused=self.is_paused)
 
     @property
     def last_close(self) -> tuple[int | None, str] | None:
         """HTTP status (None where there was none) and reason of the last loss or refusal."""
-        own, status = super().last_close, self._upstream_status
-        if status is None or status.close_reason is None:
-            return own
-        # Where both were closed for one reason, the leader knows the server's own code.
-        is_shared = own is None or own[1] == status.close_reason
-        return (status.close_code, status.close_reason) if is_shared else own
+        return self._standing.last_close(super().last_close)
 
     @property
     def attempts(self) -> int:
         """Reconnections counted since the last healthy stream."""
-        return super().attempts if self._upstream_status is None else self._upstream_status.attempts
+        return self._standing.attempts(super().attempts)
 
     @property
     def stats(self) -> ConnectionStats:
@@ -155,7 +147,7 @@ class SharedEvents(SSEClient):
         )
 
     def _told(self, status: Status) -> None:
-        self._upstream_status = status
+        self._standing.status = status
 
     def _perform(self, action: SSEAction) -> None:
         if self._link is not None and self._link.relay is None:
