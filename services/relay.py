@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from .close_codes import SERVICE_RESTART
 from .connection_stats import ConnectionStats
@@ -40,6 +40,31 @@ Key = tuple[str, int]
 """A tab's id and its link's number."""
 
 
+AT_REST = frozenset({"closed", "refused", "ended"})
+"""States of a connection that nothing but `connect` changes."""
+
+
+class Shareable(Protocol):
+    """What a relay needs to know of a connection of either kind."""
+
+    @property
+    def state(self) -> str:
+        """How it stands."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open."""
+
+    def pause(self, reason: str) -> None:
+        """Drop it until `unpause`."""
+
+    def unpause(self) -> None:
+        """Connect again."""
+
+    def disconnect(self) -> None:
+        """Close it for good."""
+
+
 @dataclass(slots=True)
 class LinkState:
     """What the leader knows of a link."""
@@ -51,7 +76,10 @@ class LinkState:
     told: int = 0
 
 
-class Relay:
+UpstreamT = TypeVar("UpstreamT", bound=Shareable)
+
+
+class Relay(Generic[UpstreamT]):
     """Serves links. The owner tells it what happens to the connection.
 
     `take` hands news to the link of this very tab; `recent` are the latest messages.
@@ -66,14 +94,14 @@ class Relay:
         self._recent = recent
         self._links: dict[Key, LinkState] = {}
         self._status: Status | None = None
+        self.is_closed = False
+        """Whether it leads no more: what happens to the connection then is its end."""
         self._off = tabs.on(DISCONNECTED, lambda _, tab_id: self._drop_tab(tab_id))
 
     # What each kind of connection does in its own way
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the connection is open."""
-        raise NotImplementedError
+    upstream: UpstreamT
+    """The connection."""
 
     def connect(self, *, insist: bool) -> None:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
@@ -81,10 +109,6 @@ class Relay:
 
     def start_after(self, position: Id | None) -> None:
         """Let the next connection resume after that message."""
-        raise NotImplementedError
-
-    def disconnect(self) -> None:
-        """Nobody wants the connection any more."""
         raise NotImplementedError
 
     def joined(self, key: Key, after: Id | None) -> None:
@@ -119,13 +143,20 @@ class Relay:
                 if self._links[key].is_open:
                     self.up(key, frames)
 
+    def renew(self) -> None:
+        """Connect anew, with a token that is asked for again."""
+        if self.upstream.state not in AT_REST:
+            self.upstream.pause("renewed")
+            self.upstream.unpause()
+
     def close(self) -> None:
         """Lead no more."""
+        self.is_closed = True
         self._off()
         for key in tuple(self._links):
             self.left(key)
         self._links.clear()
-        self.disconnect()
+        self._disconnect()
 
     # What happens to the connection
 
@@ -197,7 +228,7 @@ class Relay:
         self._links[key] = link = LinkState(after)
         if self._status is not None:
             self.post(key[0], self._status)
-        if self.is_open:
+        if self.upstream.is_connected:
             self._serve(key, link)
         else:
             if self._recent.last is None and len(self._tabs.tabs) == 1:
@@ -214,7 +245,12 @@ class Relay:
         if self._links.pop(key, None) is not None:
             self.left(key)
             if not self._links:
-                self.disconnect()
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        # Nobody wants it any more; its position is kept.
+        if self.upstream.state != "closed":
+            self.upstream.disconnect()
 
     def _drop_tab(self, tab_id: str) -> None:
         for key in self.keys:

@@ -12,9 +12,9 @@ from .link import Link
 from .link_ends import LinkPlatform
 from .platform import Platform, default_platform
 from .recent import Recent
-from .relay import GroupPlatform
+from .relay import AT_REST, GroupPlatform
 from .shared_messages import Status
-from .shared_socket import AT_REST, SocketRelay, Upstream
+from .shared_socket import SocketRelay, Upstream
 from .standing import Standing
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource

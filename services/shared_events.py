@@ -12,10 +12,10 @@ from .link import Link
 from .link_ends import LinkPlatform
 from .platform import Platform, default_platform
 from .recent import Recent
-from .relay import GroupPlatform
+from .relay import AT_REST, GroupPlatform
 from .shared_connection import AT_ONCE, FOR_EVER, SOON
 from .shared_messages import Status
-from .shared_stream import AT_REST, StreamRelay, Upstream, as_items
+from .shared_stream import StreamRelay, Upstream, as_items
 from .sse_client import SSEClient
 from .sse_protocol import State
 from .standing import Standing

@@ -13,12 +13,11 @@ from .errors import ConnectionFailed, Disconnected, InvalidFrame, RealtimeError
 from .link import worth_telling
 from .messages import Id, Message, as_id
 from .recent import Item, Recent
-from .relay import Key, Relay
+from .relay import AT_REST, Key, Relay
 from .shared_messages import News, Taken
 from .tab_sync import TabSync
 from .tasks import Tasks
 from .websocket_client import WebSocketClient
-from .websocket_protocol import State
 
 OWNERS = 20_000
 """Frames whose sender is remembered until the server answers; a server may never do so."""
@@ -27,8 +26,6 @@ PING_INTERVAL = 1.0
 """Seconds between pings to the server, however many tabs ask for one."""
 
 BAD_FRAME = 4400
-
-AT_REST = frozenset({State.CLOSED, State.REFUSED})
 
 
 class Upstream(WebSocketClient):
@@ -75,7 +72,7 @@ class Upstream(WebSocketClient):
         self._told_settled()
 
 
-class SocketRelay(Relay):
+class SocketRelay(Relay[Upstream]):
     """Shares one WebSocket. `make` makes the client with the options of the page.
 
     `told` hears of frames from the server that are none.
@@ -103,42 +100,24 @@ class SocketRelay(Relay):
         self._catching_up: dict[Key, CatchUp] = {}
         self._worth_telling = worth_telling(high_water)
         self._pinged_at = now() - PING_INTERVAL
-        self._is_closed = False
-        self._upstream = make(self._happened, self._settled)
+        self.upstream = make(self._happened, self._settled)
         self.start_after(recent.last)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the socket is open."""
-        return self._upstream.is_connected
 
     def connect(self, *, insist: bool) -> None:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
-        if insist or self._upstream.state in AT_REST:
-            self._tasks.spawn(_quietly(self._upstream))
+        if insist or self.upstream.state in AT_REST:
+            self._tasks.spawn(_quietly(self.upstream))
 
     async def authenticate(self) -> None:
         """Tell the server a newer token."""
-        await self._upstream.authenticate()
-
-    def renew(self) -> None:
-        """Connect anew, with a token that is asked for again."""
-        if self._upstream.state not in AT_REST:
-            self._upstream.pause("renewed")
-            self._upstream.unpause()
+        await self.upstream.authenticate()
 
     def start_after(self, position: Id | None) -> None:
         """Let the next connection resume after that message."""
-        self._upstream.start_after(position)
-
-    def disconnect(self) -> None:
-        """Close the socket; the position is kept."""
-        if self._upstream.state is not State.CLOSED:
-            self._upstream.disconnect()
+        self.upstream.start_after(position)
 
     def close(self) -> None:
         """Lead no more."""
-        self._is_closed = True
         super().close()
         self._tasks.cancel()
 
@@ -167,7 +146,7 @@ class SocketRelay(Relay):
                 case _:
                     if message.id is not None:
                         self._remember(message.id, key)
-                    self._upstream.forward(text)
+                    self.upstream.forward(text)
             if link is not None:
                 link.came += len(text)
         self._tell_taken(key)
@@ -180,7 +159,7 @@ class SocketRelay(Relay):
     # What the client does
 
     def _happened(self, action: WebSocketAction) -> None:
-        if self._is_closed:
+        if self.is_closed:
             return
         match action:
             case Deliver(news):
@@ -189,22 +168,22 @@ class SocketRelay(Relay):
                 self._answered(message)
             case Attempted(None):
                 self.opened()
-            case Attempted(error) if not self._upstream.is_connected:
+            case Attempted(error) if not self.upstream.is_connected:
                 self._failed(error)
             case Emit("disconnected", payload):
                 self._lost(payload["code"], payload["reason"])
-            case Emit("error", payload) if self._upstream.is_connected:
+            case Emit("error", payload) if self.upstream.is_connected:
                 self._told(payload)
             case Emit("reset", payload):
                 self._reset(payload["reason"])
             case Resumed() if self._recent.last is None:
-                self._recent.restart(self._upstream.position)
+                self._recent.restart(self.upstream.position)
 
     def _settled(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             return
-        self.stands(self._upstream.stats)
-        if not self._upstream.is_congested:
+        self.stands(self.upstream.stats)
+        if not self.upstream.is_congested:
             for key in self.keys:
                 self._tell_taken(key)
 
@@ -216,20 +195,20 @@ class SocketRelay(Relay):
 
     def _lost(self, code: int, reason: str) -> None:
         if code != UNAUTHORIZED:
-            self._upstream.forget_queued()
+            self.upstream.forget_queued()
         self._owners.clear()
         self.lost(self._as_links_see_it(code), reason)
 
     def _reset(self, reason: object) -> None:
         # Links that have not said yet where they go on ask the server themselves.
         live = [key for key in self.keys if (link := self.link(key)) and link.is_live]
-        self._recent.restart(self._upstream.position)
+        self._recent.restart(self.upstream.position)
         for key in live:
-            self.down(key, [_reset(reason, self._upstream.position)], live=True)
+            self.down(key, [_reset(reason, self.upstream.position)], live=True)
 
     def _as_links_see_it(self, code: int | None) -> int:
         """Return a code that is final for a link only if the client has given up."""
-        if self._upstream.state in AT_REST:
+        if self.upstream.state in AT_REST:
             return NORMAL_CLOSURE if code is None else code
         return SERVICE_RESTART if code is None or is_final(code) else code
 
@@ -249,11 +228,11 @@ class SocketRelay(Relay):
         now = self._now()
         if now - self._pinged_at >= PING_INTERVAL:
             self._pinged_at = now
-            self._upstream.ping()
+            self.upstream.ping()
 
     def _tell_taken(self, key: Key) -> None:
         link = self.link(key)
-        if link is None or self._upstream.is_congested:
+        if link is None or self.upstream.is_congested:
             return
         if link.came - link.told >= self._worth_telling:
             link.told = link.came
@@ -264,7 +243,7 @@ class SocketRelay(Relay):
     def _resume(self, key: Key, message: Message) -> None:
         payload = message.payload if isinstance(message.payload, dict) else {}
         after = as_id(payload.get("after"))
-        result = {"after": self._upstream.position}
+        result = {"after": self.upstream.position}
         ack = _frame("ack", {"id": message.id, "result": result})
         if after is None:
             self.down(key, [ack], live=True)

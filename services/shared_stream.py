@@ -10,13 +10,10 @@ from .actions import DeliverEvents, Emit, Positioned, SSEAction
 from .messages import Id
 from .platform import Cancel
 from .recent import Item, Recent
-from .relay import Key, Relay
+from .relay import AT_REST, Key, Relay
 from .shared_messages import News
 from .sse_client import SSEClient
-from .sse_protocol import State
 from .tab_sync import TabSync
-
-AT_REST = frozenset({State.CLOSED, State.ENDED})
 
 QUIET = 2.0
 """Seconds without an event after which a server that does not say so has sent what was missed."""
@@ -45,7 +42,7 @@ class Upstream(SSEClient):
         self._told_settled()
 
 
-class StreamRelay(Relay):
+class StreamRelay(Relay[Upstream]):
     """Shares one event stream. `make` makes the client with the options of the page.
 
     `told` hears of events from the server that are none.
@@ -67,43 +64,21 @@ class StreamRelay(Relay):
         self._call_later = call_later
         self._told = told
         self._catching_up: dict[Key, CatchUp] = {}
-        self._is_closed = False
-        self._upstream = make(self._happened, self._settled)
+        self.upstream = make(self._happened, self._settled)
         self.start_after(recent.last)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the stream is open."""
-        return self._upstream.is_connected
 
     def connect(self, *, insist: bool) -> None:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
-        if insist or self._upstream.state in AT_REST:
-            self._upstream.connect()
-
-    def renew(self) -> None:
-        """Connect anew, with a token that is asked for again."""
-        if self._upstream.state not in AT_REST:
-            self._upstream.pause("renewed")
-            self._upstream.unpause()
+        if insist or self.upstream.state in AT_REST:
+            self.upstream.connect()
 
     def start_after(self, position: Id | None) -> None:
         """Let the next stream resume after that event."""
-        self._upstream.start_after("" if position is None else str(position))
-
-    def disconnect(self) -> None:
-        """Close the stream; the position is kept."""
-        if self._upstream.state is not State.CLOSED:
-            self._upstream.disconnect()
-
-    def close(self) -> None:
-        """Lead no more."""
-        self._is_closed = True
-        super().close()
+        self.upstream.start_after("" if position is None else str(position))
 
     def joined(self, key: Key, after: Id | None) -> None:
         """Open the link, and tell it what came after its position."""
-        self.post_opened(key, self._upstream.last_event_id)
+        self.post_opened(key, self.upstream.last_event_id)
         if after is None:
             self.down(key, [], live=True)
         elif self._recent.knows(after):
@@ -119,19 +94,19 @@ class StreamRelay(Relay):
     # What the client does
 
     def _happened(self, action: SSEAction) -> None:
-        if self._is_closed:
+        if self.is_closed:
             return
         match action:
             case DeliverEvents(events):
                 self.deliver(as_items(events))
             case Emit("connected"):
                 if self._recent.last is None:
-                    self._recent.restart(self._upstream.last_event_id or None)
+                    self._recent.restart(self.upstream.last_event_id or None)
                 self.opened()
             case Emit("disconnected"):
                 self._lost()
             case Emit("error", payload):
-                if self._upstream.is_connected:
+                if self.upstream.is_connected:
                     self._told(payload)
                 else:
                     self._lost()
@@ -139,16 +114,16 @@ class StreamRelay(Relay):
                 self._reset(payload["reason"])
 
     def _settled(self) -> None:
-        if not self._is_closed:
-            self.stands(self._upstream.stats)
+        if not self.is_closed:
+            self.stands(self.upstream.stats)
 
     def _lost(self) -> None:
-        status, reason = self._upstream.last_close or (None, "")
-        self.lost(status if self._upstream.state in AT_REST else None, reason)
+        status, reason = self.upstream.last_close or (None, "")
+        self.lost(status if self.upstream.state in AT_REST else None, reason)
 
     def _reset(self, reason: object) -> None:
         live = [key for key in self.keys if (link := self.link(key)) and link.is_live]
-        position = self._upstream.last_event_id
+        position = self.upstream.last_event_id
         self._recent.restart(position or None)
         for key in live:
             self.down(key, [reset_item(reason, position)], live=True)
