@@ -70,6 +70,8 @@ class LinkState:
     """What the leader knows of a link."""
 
     after: Id | None
+    mark: int = 0
+    """How many messages had come when it was opened."""
     is_open: bool = False
     is_live: bool = False
     came: int = 0
@@ -239,6 +241,7 @@ class Relay(Generic[UpstreamT]):
 
     def _serve(self, key: Key, link: LinkState) -> None:
         link.is_open = True
+        link.mark = self._recent.count
         self.joined(key, link.after)
 
     def _leave(self, key: Key) -> None:

@@ -246,7 +246,9 @@ class SocketRelay(Relay[Upstream]):
         result = {"after": self.upstream.position}
         ack = _frame("ack", {"id": message.id, "result": result})
         if after is None:
-            self.down(key, [ack], live=True)
+            link = self.link(key)
+            since = None if link is None else self._recent.since(link.mark)
+            self.down(key, [*(since or []), ack], live=True)
         elif self._recent.knows(after):
             self.down(key, [*self._recent.after(after), ack], live=True)
         elif key not in self._catching_up:
