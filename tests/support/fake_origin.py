@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from services.platform import Callback
@@ -51,26 +53,36 @@ class FakeOrigin:
     posted: list[tuple[str, Any]] = field(default_factory=list)
     held: dict[str, list[FakeLock]] = field(default_factory=dict)
     queues: dict[str, list[FakeLock]] = field(default_factory=dict)
-    frozen: dict[object, list[Callback]] = field(default_factory=dict)
+    frozen: set[object] = field(default_factory=set)
+    inboxes: dict[object, deque[Callback]] = field(default_factory=dict)
     dead: set[object] = field(default_factory=set)
+    lagging: dict[object, list[Callback]] = field(default_factory=dict)
 
     def post(self, name: str, value: Any, sender: FakeChannel | None = None) -> None:
         text = None if value is ... else json.dumps(value)
         self.posted.append((name, value))
         for end in self.channels:
             if end.name == name and end is not sender:
-                self.later(end.owner, lambda end=end: end.is_open and end.received(text))
+                hear = partial(_hear, end, text)
+                if end.owner in self.lagging:
+                    self.lagging[end.owner].append(hear)
+                else:
+                    self.later(end.owner, hear)
 
     def later(self, owner: object, callback: Callback) -> None:
-        """Let something happen to a tab, unless it is dead; a frozen one hears of it later."""
+        """Let something happen to a tab, unless it is dead; a frozen one hears of it later.
 
-        def happen() -> None:
-            if owner in self.frozen:
-                self.frozen[owner].append(happen)
-            elif owner not in self.dead:
+        What happens to one tab does so in order.
+        """
+        self.inboxes.setdefault(owner, deque()).append(callback)
+        asyncio.get_running_loop().call_soon(self._happen, owner)
+
+    def _happen(self, owner: object) -> None:
+        inbox = self.inboxes[owner]
+        if inbox and owner not in self.frozen:
+            callback = inbox.popleft()
+            if owner not in self.dead:
                 callback()
-
-        asyncio.get_running_loop().call_soon(happen)
 
     def kill(self, owner: object) -> None:
         """End a tab as a crash does."""
@@ -81,14 +93,24 @@ class FakeOrigin:
                 locks[name] = [lock for lock in locks[name] if lock.owner is not owner]
         self._grant_all()
 
+    def lag(self, owner: object) -> None:
+        """Let a tab hear of messages late; of locks it hears in time."""
+        self.lagging.setdefault(owner, [])
+
+    def catch_up(self, owner: object) -> None:
+        """Let it hear what has waited."""
+        for hear in self.lagging.pop(owner, []):
+            self.later(owner, hear)
+
     def freeze(self, owner: object) -> None:
         """Let nothing happen to a tab; it keeps what it holds."""
-        self.frozen[owner] = []
+        self.frozen.add(owner)
 
     def thaw(self, owner: object) -> None:
         """Let happen what has waited."""
-        for callback in self.frozen.pop(owner):
-            asyncio.get_running_loop().call_soon(callback)
+        self.frozen.remove(owner)
+        for _ in self.inboxes.get(owner, ()):
+            asyncio.get_running_loop().call_soon(self._happen, owner)
 
     def request(self, name: str, lock: FakeLock, *, steal: bool) -> Callback:
         if steal:
@@ -123,3 +145,8 @@ class FakeOrigin:
                 if held and not (queue[0].shared and all(lock.shared for lock in held)):
                     break
                 self._hold(name, queue.pop(0))
+
+
+def _hear(end: FakeChannel, text: str | None) -> None:
+    if end.is_open:
+        end.received(text)

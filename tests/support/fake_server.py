@@ -44,10 +44,13 @@ class FakeServer:
             socket.drop(code)
 
     def _deliver(self, socket: FakeSocket) -> None:
-        while not socket.gone and self._connections[socket] < len(self.log):
-            number = self.log[self._connections[socket]]
-            self._connections[socket] += 1
-            socket.deliver("note", number, id=str(number))
+        start, self._connections[socket] = self._connections[socket], len(self.log)
+        frames = [
+            {"type": "note", "payload": number, "timestamp": 1, "id": str(number)}
+            for number in self.log[start:]
+        ]
+        if frames:
+            socket.deliver_raw(*frames)
 
     def _answer(self, socket: FakeSocket, frame: dict[str, Any]) -> None:
         match frame["type"]:
