@@ -216,3 +216,32 @@ async def test_the_others_see_how_the_connection_stands(browser):
     await browser.settle()
     assert {member.connection.state for member in members} == {"waiting"}
     assert {member.connection.last_close for member in members} == {(1006, "")}
+
+
+async def test_a_tab_that_was_away_for_a_while_is_told_by_the_leader(browser):
+    members = await three(browser)
+    browser.socket.deliver("note", 11, id="11")
+    await browser.settle()
+    members[2].platform.fire("left", True)
+    await browser.settle()
+    for n in range(12, 20):
+        browser.socket.deliver("note", n, id=str(n))
+    await browser.settle()
+    members[2].platform.fire("returned")
+    await browser.settle()
+    browser.socket.deliver("note", 20, id="20")
+    await browser.settle()
+    assert members[2].heard == list(range(11, 21))
+
+
+async def test_nothing_is_missed_between_being_connected_and_being_live(browser):
+    members = await three(browser)
+    late = Member(FakePlatform(9, browser.origin))
+    browser.members.append(late)
+    late.platform.time = members[0].platform.time
+    late.connection.on("connected", lambda _: browser.sockets[0].deliver("note", 11, id="11"))
+    await settle()
+    late.connection._tasks.spawn(quietly(late.connection))
+    await browser.settle()
+    await browser.settle()
+    assert late.heard == [11]
