@@ -56,6 +56,7 @@ class SocketPlatform:
         self._loop = asyncio.get_running_loop()
         self._watchers: list[Watcher] = []
         self._stored: dict[str, str] = {}
+        self._kept: dict[str, str] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[_Connection] = set()
@@ -183,7 +184,45 @@ class SocketPlatform:
             raise ConnectionFailed(f"{method} {url}: {error!r}") from error
         return HTTPAnswer(answer.status_code, answer.text)
 
+    # There are no other tabs: nobody hears a channel, and a lock is free.
+
     can_share = False
+    title = ""
+
+    def watch_title(self, changed: Callback) -> Cancel:
+        return lambda: None
+
+    def open_channel(self, name: str, received: Callable[[str | None], None]) -> None:
+        return None
+
+    def hold_lock(
+        self,
+        name: str,
+        *,
+        acquired: Callback,
+        lost: Callback = lambda: None,
+        shared: bool = False,
+        steal: bool = False,
+    ) -> Cancel:
+        return self.call_later(0, acquired)
+
+    async def held_locks(self) -> list[str]:
+        return []
+
+    async def token_in_vault(self) -> str | None:
+        return self._kept.get("vault")
+
+    async def put_token_in_vault(self, text: str | None) -> None:
+        self.remember("vault", text)
+
+    def remembered(self, key: str) -> str | None:
+        return self._kept.get(key)
+
+    def remember(self, key: str, value: str | None) -> None:
+        if value is None:
+            self._kept.pop(key, None)
+        else:
+            self._kept[key] = value
 
     def watch(self, watcher: Watcher) -> Cancel:
         self._watchers.append(watcher)
