@@ -151,14 +151,16 @@ HAND_OVER_TABLES = [
 
 COST_TABLES = [
     Table(
-        "Many tabs: connections at the gateway (both kinds), and MB of memory a tab",
+        f"{size} tabs: connections at the gateway (of both kinds), and MB of memory a tab",
         [
-            *(
-                Figure(f"connections, {size} tabs", f"connections_{size}", max, aim, is_count=True)
-                for size, aim in ((1, ""), (5, "2"), (20, "2"))
-            ),
-            *(Figure(f"MB a tab, {size} tabs", f"memory_{size}", max) for size in (1, 5, 20)),
+            Figure("connections", f"connections_{size}", max, aim, is_count=True),
+            Figure("MB a tab", f"memory_{size}", max),
         ],
-        [("shared", "unshared")],
+        ratios,
+    )
+    for size, aim, ratios in (
+        (1, "", [("shared", "unshared")]),
+        (5, "2", [("shared", "unshared")]),
+        (20, "2", []),
     )
 ]
