@@ -285,7 +285,9 @@ class BrowserPlatform:
         """Open an end of a channel."""
         if getattr(js, "BroadcastChannel", None) is None:
             return None
-        return browser_tabs.BrowserChannel(name, received, self._guard)
+        if (module := _module("channel")) is not None:
+            return browser_tabs.ScriptedChannel(module, name, received, self._guard)
+        return browser_tabs.PlainChannel(name, received, self._guard)
 
     def hold_lock(
         self,

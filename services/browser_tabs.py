@@ -14,8 +14,8 @@ from pyodide.ffi import JsException, create_proxy, to_js  # type: ignore[import-
 from .platform import Callback
 
 
-class BrowserChannel:
-    """A `BroadcastChannel`. What crosses is a JSON value, in JavaScript's own form."""
+class PlainChannel:
+    """A `BroadcastChannel`, where there is no ``runtime/channel.js``: JSON values cross as such."""
 
     def __init__(
         self, name: str, received: Callable[[str | None], None], guard: Callable[..., Any]
@@ -24,7 +24,6 @@ class BrowserChannel:
         self._received = received
         self._proxy = create_proxy(lambda event: guard(self._hear, event))
         self._channel.addEventListener("message", self._proxy)
-        # What cannot be deserialised here is told by another event, with no data.
         self._channel.addEventListener("messageerror", self._proxy)
 
     def post(self, text: str) -> None:
@@ -47,6 +46,33 @@ class BrowserChannel:
         except JsException:  # a cycle, a BigInt, or too deep
             text = None
         self._received(text if isinstance(text, str) else None)
+
+
+class ScriptedChannel:
+    """The same over ``runtime/channel.js``: each message crosses once, as text."""
+
+    def __init__(
+        self,
+        module: Any,
+        name: str,
+        received: Callable[[str | None], None],
+        guard: Callable[..., Any],
+    ) -> None:
+        self._proxy = create_proxy(lambda text: guard(received, text))
+        self._channel = module.open(name, self._proxy)
+        self._post = self._channel.post
+
+    def post(self, text: str) -> None:
+        """Hand the value that `text` is to every other channel of this name."""
+        if self._proxy is not None:
+            self._post(text)
+
+    def close(self) -> None:
+        """Hear and say nothing more."""
+        if self._proxy is not None:
+            self._channel.close()
+            self._proxy.destroy()
+            self._proxy = None
 
 
 class BrowserLock:

@@ -5,6 +5,7 @@ import asyncio
 import js
 import pytest
 
+from services import browser
 from services.browser import BrowserPlatform
 
 
@@ -13,7 +14,16 @@ def platform():
     return BrowserPlatform()
 
 
-async def test_a_channel_carries_json_and_tells_of_what_is_none(platform, until, proxies):
+@pytest.fixture(params=["scripted", "plain"])
+def without_script(request, monkeypatch):
+    """Both kinds of channel."""
+    if request.param == "plain":
+        monkeypatch.setattr(browser, "_module", lambda name: None)
+
+
+async def test_a_channel_carries_json_and_tells_of_what_is_none(
+    platform, until, proxies, without_script
+):
     heard = []
     one = platform.open_channel("channel-test", heard.append)
     two = platform.open_channel("channel-test", lambda text: None)
