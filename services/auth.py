@@ -189,6 +189,10 @@ class AuthService:
         if self._user is not None:
             await self.adopt()
 
+    def report(self, error: BaseException) -> None:
+        """Show an exception nobody caught, in the console."""
+        self._platform.report(error)
+
     def close(self) -> None:
         """End the timer and what is under way. The session goes on."""
         self._cancel_timer()

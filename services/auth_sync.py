@@ -32,7 +32,7 @@ class AuthSync:
         self._auth = auth
         self._tabs = tabs
         # A gateway that cannot be reached now is asked again whenever a token is needed.
-        self._tasks = Tasks(lambda _error: None)
+        self._tasks = Tasks(auth.report)
         # While this tab does what another one told, it has nothing to tell of it.
         self._listening = False
         self._cancels = [
