@@ -33,6 +33,9 @@ class FakeAuth:
         self.handlers[event] = handler
         return lambda: self.handlers.pop(event)
 
+    def report(self, error):
+        raise AssertionError from error
+
     def emit(self, event, payload):
         self.handlers[event](payload)
 
