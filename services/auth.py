@@ -114,7 +114,9 @@ class AuthService:
             # Before the other tabs hear of it: they look there.
             await self._platform.put_token_in_vault(session.as_text())
             if logouts != self._logouts:
-                # The logout waits for its turn; then it ends this session, too.
+                # The logout waits for its turn; then it ends this session, too. Everybody is told
+                # again: this login has replaced one that another tab has begun since.
+                self._forget("signed-out")
                 raise RequestFailed("login: expected to be wanted still, came a logout")
             self._user = None  # also who signs in again has signed in
             self._accept(session)

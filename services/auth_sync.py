@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any
 
 from .auth import AuthService
-from .errors import InvalidAnswer
+from .errors import InvalidAnswer, RealtimeError
 from .session import User
 from .tab_sync import TabSync
 from .tasks import Tasks
@@ -83,7 +85,13 @@ class AuthSync:
         except InvalidAnswer as error:
             self._tabs.misheard(error)
             return
-        self._tasks.spawn(self._auth.adopt())
+        self._tasks.spawn(_quietly(self._auth.adopt()))
 
     def _refreshed(self, _payload: object, _tab_id: str) -> None:
-        self._tasks.spawn(self._auth.adopt_refresh())
+        self._tasks.spawn(_quietly(self._auth.adopt_refresh()))
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    # A gateway that cannot be reached now is asked again whenever a token is needed.
+    with suppress(RealtimeError):
+        await work
