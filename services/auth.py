@@ -207,8 +207,10 @@ class AuthService:
         kept = await self._from_vault()
         if era != self._era:
             return
-        if kept is not None:
+        if kept is not None and self._remembered() is not None:
             self._adopt(kept)
+        elif kept is not None:
+            pass  # a logout has crossed it, and empties the vault next
         elif self._user is None or self._remembered() not in (None, self._user):
             await self.initialize()
 
@@ -315,7 +317,9 @@ class AuthService:
         self._backoff.reset()
         if is_new:
             self._era += 1
-            self._platform.remember(PROFILE, json.dumps(session.user.as_dict()))
+            # What another tab has begun, that tab has written: by now it may have ended it.
+            if not self.is_adopting:
+                self._platform.remember(PROFILE, json.dumps(session.user.as_dict()))
         life = (session.expires - session.issued) / 1000
         part = EARLIEST + (LATEST - EARLIEST) * self._platform.random()
         due = session.issued / 1000 + life * part

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any
 
 from .auth import AuthService
@@ -34,7 +32,7 @@ class AuthSync:
         self._auth = auth
         self._tabs = tabs
         # A gateway that cannot be reached now is asked again whenever a token is needed.
-        self._tasks = Tasks(auth.report)
+        self._tasks = Tasks(self._failed)
         # While this tab does what another one told, it has nothing to tell of it.
         self._listening = False
         self._cancels = [
@@ -85,13 +83,12 @@ class AuthSync:
         except InvalidAnswer as error:
             self._tabs.misheard(error)
             return
-        self._tasks.spawn(_quietly(self._auth.adopt()))
+        self._tasks.spawn(self._auth.adopt())
 
     def _refreshed(self, _payload: object, _tab_id: str) -> None:
-        self._tasks.spawn(_quietly(self._auth.adopt_refresh()))
+        self._tasks.spawn(self._auth.adopt_refresh())
 
-
-async def _quietly(work: Awaitable[None]) -> None:
-    # A gateway that cannot be reached now is asked again whenever a token is needed.
-    with suppress(RealtimeError):
-        await work
+    def _failed(self, error: BaseException) -> None:
+        # A gateway that cannot be reached now is asked again whenever a token is needed.
+        if not isinstance(error, RealtimeError):
+            self._auth.report(error)

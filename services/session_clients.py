@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from .auth import AuthService
@@ -30,7 +29,8 @@ class SessionClients:
     ) -> None:
         self._socket = socket
         self._events = events
-        self._tasks = Tasks(report)
+        self._report = report
+        self._tasks = Tasks(self._failed)
         self._cancels = [
             auth.on("login", self._logged_in),
             auth.on("logout", self._logged_out),
@@ -52,16 +52,15 @@ class SessionClients:
         self._renew()
 
     def _refreshed(self, _event: Any) -> None:
-        self._tasks.spawn(_quietly(self._socket.authenticate()))
+        self._tasks.spawn(self._socket.authenticate())
 
     def _renew(self) -> None:
         self._socket.renew()
         self._events.renew()
-        self._tasks.spawn(_quietly(self._socket.connect()))
+        self._tasks.spawn(self._socket.connect())
         self._events.connect()
 
-
-async def _quietly(work: Awaitable[None]) -> None:
-    # How connecting goes is told to the clients' own handlers.
-    with suppress(RealtimeError):
-        await work
+    def _failed(self, error: BaseException) -> None:
+        # How connecting goes is told to the clients' own handlers.
+        if not isinstance(error, RealtimeError):
+            self._report(error)

@@ -219,6 +219,8 @@ def test_all_tabs_agree_in_the_end_whatever_crosses(steps):
             elif step == "refresh" and auth.is_authenticated:
                 work.append(auth.refresh())
             elif step == "open":
+                # What a page that is closed has begun, the others learn at their next refresh.
+                await asyncio.gather(*work, return_exceptions=True)
                 tabs[tab].close()
                 tabs[tab] = SessionTab(gateway, origin, number)
                 work.append(tabs[tab].auth.initialize())
