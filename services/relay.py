@@ -163,7 +163,9 @@ class Relay(Generic[UpstreamT]):
     # What happens to the connection
 
     def opened(self) -> None:
-        """Tell the links that wait."""
+        """Tell the links that wait; without any, the last tab has left while it was down."""
+        if not self._links:
+            self._disconnect()
         for key, link in tuple(self._links.items()):
             if not link.is_open:
                 self._serve(key, link)

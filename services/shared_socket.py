@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from . import messages
@@ -16,7 +15,6 @@ from .recent import Item, Recent
 from .relay import AT_REST, Key, Relay
 from .shared_messages import News, Taken
 from .tab_sync import TabSync
-from .tasks import Tasks
 from .websocket_client import WebSocketClient
 
 OWNERS = 20_000
@@ -41,6 +39,10 @@ class Upstream(WebSocketClient):
         self._happened = happened
         self._told_settled = settled
         super().__init__(url, **options)
+
+    def begin(self) -> None:
+        """Connect, and go on trying: how that goes is told by the actions."""
+        self._driver.run(self._protocol.connect(self._platform.now()))
 
     def forward(self, text: str) -> None:
         """Pass on a frame that a tab keeps and sends again."""
@@ -88,14 +90,12 @@ class SocketRelay(Relay[Upstream]):
         make: Callable[..., Upstream],
         now: Callable[[], float],
         told: Callable[[dict[str, Any]], None],
-        report: Callable[[BaseException], None],
         high_water: int,
     ) -> None:
         super().__init__(tabs, topic, take, recent)
         self._make = make
         self._now = now
         self._told = told
-        self._tasks = Tasks(report)
         self._owners: dict[Id, Key] = {}
         self._catching_up: dict[Key, CatchUp] = {}
         self._worth_telling = worth_telling(high_water)
@@ -106,7 +106,7 @@ class SocketRelay(Relay[Upstream]):
     def connect(self, *, insist: bool) -> None:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
         if insist or self.upstream.state in AT_REST:
-            self._tasks.spawn(_quietly(self.upstream))
+            self.upstream.begin()
 
     async def authenticate(self) -> None:
         """Tell the server a newer token."""
@@ -115,11 +115,6 @@ class SocketRelay(Relay[Upstream]):
     def start_after(self, position: Id | None) -> None:
         """Let the next connection resume after that message."""
         self.upstream.start_after(position)
-
-    def close(self) -> None:
-        """Lead no more."""
-        super().close()
-        self._tasks.cancel()
 
     def joined(self, key: Key, after: Id | None) -> None:
         """Open the link; it will say itself where it wants to go on."""
@@ -264,10 +259,6 @@ class SocketRelay(Relay[Upstream]):
         client.start_after(after)
         return client
 
-    def connect_client(self, client: Upstream) -> None:
-        """Let it connect, and go on trying."""
-        self._tasks.spawn(_quietly(client))
-
     @property
     def recent(self) -> Recent:
         """The latest messages."""
@@ -287,7 +278,7 @@ class CatchUp:
         self._ack = ack
         self._mark = relay.recent.count
         self._client = relay.client(self._happened, after)
-        relay.connect_client(self._client)
+        self._client.begin()
 
     def end(self) -> None:
         """Give it up, or be done."""
@@ -314,12 +305,6 @@ class CatchUp:
         self._relay.down(self._key, [*since, self._ack], live=True)
         self._relay.caught_up(self._key)
         self.end()
-
-
-async def _quietly(client: Upstream) -> None:
-    # How the attempt ends is told by its actions.
-    with suppress(RealtimeError):
-        await client.connect()
 
 
 def _frame(type_: str, payload: dict[str, Any]) -> Item:

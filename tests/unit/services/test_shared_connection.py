@@ -245,3 +245,26 @@ async def test_nothing_is_missed_between_being_connected_and_being_live(browser)
     await browser.settle()
     await browser.settle()
     assert late.heard == [11]
+
+
+async def test_a_connection_that_nobody_wants_any_more_is_not_begun(browser):
+    (member,) = [await browser.open(connect=False)]
+    task = member.connection._tasks.spawn(quietly(member.connection))
+    await settle()
+    member.connection.disconnect()
+    await browser.settle()
+    assert task.done()
+    assert browser.sockets == []
+
+
+async def test_a_connection_that_comes_back_for_nobody_is_closed(browser):
+    members = await three(browser)
+    browser.socket.drop(1006)
+    for member in members:
+        member.connection.disconnect()
+    for _ in range(60):
+        await browser.settle()
+    for socket in browser.sockets:
+        socket.accept()
+    await browser.settle()
+    assert browser.sockets == []
