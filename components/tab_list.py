@@ -1,10 +1,10 @@
-"""`<tab-list>`: the tabs of this application, live, and notes from one to the others."""
+"""`<tab-list>`: the tabs of this application as they come and go, and notes among them."""
 
-from collections import deque
+import itertools
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
 from string.templatelib import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsProxy
 
@@ -15,32 +15,40 @@ from components.words import explain
 from services.errors import RealtimeError
 from services.feed_items import shorten
 from services.platform import Platform
-from services.tab_sync import Tab, TabSync
 from services.times import relative_time
+
+if TYPE_CHECKING:  # whatever has the same attributes will do
+    from services.tab_sync import Tab, TabSync
 
 NOTE = "note"
 KEPT = 20
-TEXT_LIMIT = 500
-TITLE_LIMIT = 80
+NOTE_LIMIT = 500
+TITLE_LIMIT = 200
 CLOCK_INTERVAL = 20.0
+
+SHORT_ID = 12
+"""Characters of a sender's id that a note shows: enough to find it in the list."""
+
+LIFECYCLE = ("tabs-changed", "tab-connected", "tab-disconnected", "leader-changed")
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What somebody in another tab wrote."""
+    """What somebody wrote in another tab; `title` is what that was called then."""
 
     id: str
     text: str
-    sender: str
+    tab_id: str
+    title: str
     timestamp: float
 
 
 class TabList(Element):
-    """Who is there comes from `TabSync`; this shows it, and lets a person talk to the others."""
+    """Oldest first. Below, a note can be sent to all others, and those that came are kept, 20 at most."""
 
     tag = "tab-list"
 
-    tabs = reactive[tuple[Tab, ...]](())
+    tabs = reactive["tuple[Tab, ...]"](())
     notes = reactive[tuple[Note, ...]](())
     outcome = reactive("")
     failed = reactive(False)
@@ -48,154 +56,232 @@ class TabList(Element):
     def __init__(self, tabs: TabSync, platform: Platform) -> None:
         self._sync = tabs
         self._platform = platform
-        self._notes: deque[Note] = deque(maxlen=KEPT)
-        self._numbers = count(1)
+        self._numbers = itertools.count(1)
 
     def connected(self) -> None:
-        """Follow the other tabs."""
-        self.lifetime.callback(self._sync.on("tabs-changed", self._show))
-        self.lifetime.callback(self._sync.on(NOTE, self._take))
+        """Follow the tabs, and hear what comes from them."""
+        for event in LIFECYCLE:
+            self.lifetime.callback(self._sync.on(event, self._look))
+        self.lifetime.callback(self._sync.on(NOTE, self._add))
         self.lifetime.callback(every(self._platform, CLOCK_INTERVAL, self.request_update))
-        self._show()
+        self._look()
 
     def render(self) -> Template:
-        """Show the tabs, the form and the notes."""
+        """Show the tabs and, where they can reach each other, the form and the notes."""
         now = self._platform.time_ms()
-        many = len(self.tabs)
-        tabs = repeat(self.tabs, key=lambda tab: tab.id, render=lambda tab: self._tab(tab, now))
-        notes = repeat(
-            self.notes, key=lambda note: note.id, render=lambda note: self._note(note, now)
+        tabs = repeat(
+            self.tabs,
+            key=lambda tab: tab.id,
+            render=partial(self._tab, now),
+            depends=lambda tab: (tab, opened(tab.since, now)),
         )
         return t"""<section class="panel tab-list" aria-labelledby="heading">
             <header class="panel-header">
                 <h2 id="heading">Tabs</h2>
-                <span class="count" role="status">{f"{many} tabs" if many != 1 else "1 tab"}</span>
+                <span class="count" role="status">{counted(len(self.tabs), "tab")}</span>
             </header>
-            <ol class="tabs" role="list" aria-labelledby="heading">{tabs}</ol>
-            {not self._sync.can_share and t'<p class="alone">This browser does not let tabs find one another here.</p>'}
-            <form class="broadcast" aria-label="A note to the other tabs" @submit={self._send}>
-                <label class="visually-hidden" for="note">Note to the other tabs</label>
-                <input id="note" name="note" maxlength={TEXT_LIMIT} autocomplete="off" placeholder="A note to the other tabs" />
-                <button class="send" type="submit">Broadcast</button>
-                <output class="outcome {"problem" if self.failed else "done"}" role="status">{self.outcome}</output>
-            </form>
-            <div class="notes" role="log" aria-label="Notes from other tabs">{notes}</div>
-            {self.notes and t'<div class="last"><button class="clear" type="button" @click={self._clear}>Clear notes</button></div>'}
+            <ol class="tabs" role="list" tabindex={"0" if len(self.tabs) > 1 else None} aria-labelledby="heading">{tabs}</ol>
+            {self._alone()}
+            {self._sync.can_share and self._talk(now)}
         </section>"""
 
-    def _tab(self, tab: Tab, now: float) -> Template:
+    def _tab(self, now: float, tab: Tab) -> Template:
         kinds = "tab" + " self" * tab.is_self + " leader" * tab.leader
-        where = "in view" if tab.visible else "in the background"
-        return t"""<li class={kinds} data-id={tab.id} title={tab.id}>
-            <span class="title"><bdi>{shorten(tab.title, TITLE_LIMIT) or "Untitled"}</bdi></span>
-            <span class="marks">
-                {tab.is_self and t'<span class="mark">This tab</span>'}
-                {tab.leader and t'<span class="mark lead">Leader</span>'}
-            </span>
-            <span class="about">{where}{opened(tab.since, now)}</span>
+        return t"""<li class={kinds} data-id={tab.id}>
+            <div class="name">
+                <strong class="title"><bdi>{name(tab.title)}</bdi></strong>
+                {tab.is_self and t'<span class="badge">This tab</span>'}
+                {tab.leader and t'<span class="badge leads">Leader</span>'}
+            </div>
+            <div class="about">
+                <span class="view">{"In view" if tab.visible else "In the background"}</span>
+                <span class="since">{opened(tab.since, now)}</span>
+                <code class="id">{tab.id}</code>
+            </div>
         </li>"""
 
-    def _note(self, note: Note, now: float) -> Template:
+    def _alone(self) -> Template | None:
+        if not self._sync.can_share:
+            return t'<p class="alone">This browser does not let tabs find each other.</p>'
+        if len(self.tabs) > 1:
+            return None
+        return t"""<p class="alone">This is the only one.
+            <a href="" target="_blank" rel="noopener">Open another</a> to see it here.</p>"""
+
+    def _talk(self, now: float) -> Template:
+        notes = repeat(
+            self.notes,
+            key=lambda note: note.id,
+            render=partial(self._note, now),
+            depends=lambda note: (note, self._sender(note), relative_time(note.timestamp, now)),
+        )
+        return t"""<form @submit={self._send}>
+                <label for="note">A note to the other tabs</label>
+                <input id="note" name="note" maxlength={NOTE_LIMIT} autocomplete="off" @input={self._writing} />
+                <button class="send" type="submit">Send</button>
+                <output class="outcome {"problem" if self.failed else "done"}" role="status">{self.outcome}</output>
+            </form>
+            <header class="notes-header">
+                <h3 id="notes-heading">Notes from other tabs</h3>
+                <button class="clear" type="button" aria-disabled={not self.notes} @click={self._clear}>Clear<span class="visually-hidden"> notes</span></button>
+            </header>
+            <div class="notes" role="log" tabindex={"0" if self.notes else None} aria-labelledby="notes-heading" aria-relevant="additions">{notes}</div>
+            {not self.notes and t'<p class="none">No notes yet</p>'}"""
+
+    def _note(self, now: float, note: Note) -> Template:
         return t"""<article class="note" data-id={note.id}>
             <p class="text" dir="auto">{note.text}</p>
-            <p class="about"><bdi>{note.sender}</bdi>, {relative_time(note.timestamp, now)}</p>
+            <p class="about">
+                <bdi class="sender">{self._sender(note)}</bdi>
+                <span class="when">{relative_time(note.timestamp, now)}</span>
+                <code class="id" aria-hidden="true" title={note.tab_id}>{shorten(note.tab_id, SHORT_ID)}</code>
+            </p>
         </article>"""
 
-    def _show(self, *_: Any) -> None:
+    def _sender(self, note: Note) -> str:
+        for tab in self.tabs:
+            if tab.id == note.tab_id:
+                return name(tab.title)
+        return f"{name(note.title)}, a tab that has gone" if note.title else "A tab that has gone"
+
+    # What comes
+
+    def _look(self, *_: Any) -> None:
         self.tabs = tuple(self._sync.tabs)
 
-    def _take(self, payload: Any, tab_id: str) -> None:
+    def _add(self, payload: Any, tab_id: str) -> None:
+        # Any page of this origin may say anything.
         text = payload.get("text") if isinstance(payload, dict) else None
         if not isinstance(text, str) or not text.strip():
             return
-        title = next((tab.title for tab in self._sync.tabs if tab.id == tab_id), None)
-        sender = (
-            "a tab that is gone"
-            if title is None
-            else shorten(title, TITLE_LIMIT) or "an untitled tab"
-        )
         note = Note(
-            str(next(self._numbers)), shorten(text, TEXT_LIMIT), sender, self._platform.time_ms()
+            id=f"note-{next(self._numbers)}",
+            text=shorten(text.strip(), NOTE_LIMIT),
+            tab_id=tab_id,
+            title=next((tab.title for tab in self._sync.tabs if tab.id == tab_id), ""),
+            timestamp=self._platform.time_ms(),
         )
-        self._notes.appendleft(note)
-        self.notes = tuple(self._notes)
+        self.notes = (note, *self.notes)[:KEPT]
 
-    def _clear(self, event: JsProxy) -> None:
-        self._notes.clear()
-        self.notes = ()
-        # The button goes, and the focus with it.
-        self.root.querySelector("input").focus()
+    # What the form and the buttons do
 
     def _send(self, event: JsProxy) -> None:
         event.preventDefault()
-        field = event.target.elements.note
-        text = field.value.strip()
-        others = len(self.tabs) - 1
+        field = self.root.querySelector("#note")
+        self.outcome, self.failed = self._broadcast(field.value.strip())
+        if self.failed:
+            field.focus()
+        else:
+            field.value = ""
+
+    def _broadcast(self, text: str) -> tuple[str, bool]:
+        """Return what became of a note, and whether that is a failure."""
+        others = sum(not tab.is_self for tab in self._sync.tabs)
         if not text:
-            self.outcome, self.failed = "Write a note first.", True
-            return
-        if not others and self._sync.can_share:
-            self.outcome, self.failed = "There is no other tab. Open one to try it.", True
-            return
+            return "Write something first", True
+        if not others:
+            return "Not sent: this is the only tab", True
         try:
-            self._sync.broadcast(NOTE, {"text": text})
+            self._sync.broadcast(NOTE, {"text": shorten(text, NOTE_LIMIT)})
         except RealtimeError as error:
-            self.outcome, self.failed = f"Not sent: {explain(error)}", True
-            return
-        field.value = ""
-        where = f"{others} other tabs" if others != 1 else "1 other tab"
-        self.outcome, self.failed = f"Sent to {where}" if self._sync.can_share else "Sent", False
+            return f"Not sent: {explain(error)}", True
+        except TypeError as error:
+            return f"Not sent: {error}", True
+        return f"Sent to {counted(others, 'other tab')}", False
+
+    def _writing(self, event: JsProxy) -> None:
+        # It was said of another note; and the same words are announced only when they come anew.
+        self.outcome = ""
+
+    def _clear(self, event: JsProxy) -> None:
+        # The button stays, with the focus; without notes it does nothing.
+        self.notes = ()
 
     styles = """
-    .count, .about { color: var(--text-quiet); font-size: 0.8125rem; }
-    .tabs { max-height: 15rem; margin: 0; padding: 0; overflow-y: auto; list-style: none; }
-    .tab {
-      display: grid;
-      grid-template-columns: minmax(0, 1fr) auto;
-      gap: 0 0.75rem;
-      padding: 0.5rem 1rem;
-      border-bottom: 1px solid var(--line);
-    }
-    .tab .about { grid-column: 1 / -1; }
-    .self .title { font-weight: 600; }
-    .marks { display: flex; flex-wrap: wrap; gap: 0.375rem; }
-    .mark {
+    .count, .about, .alone, .none { color: var(--text-quiet); font-size: 0.8125rem; }
+
+    .tabs { max-height: min(17rem, 60vh); overflow-y: auto; list-style: none; }
+
+    .tab { padding: 0.625rem 1rem; border-bottom: 1px solid var(--line); animation: arrive 0.25s ease-out; }
+    .tab.self { box-shadow: inset 3px 0 var(--accent); }
+
+    .name { display: flex; flex-wrap: wrap; align-items: center; gap: 0.125rem 0.5rem; }
+    .title { font-weight: 600; }
+
+    .badge {
       padding: 0 0.5rem;
-      border: 1px solid var(--line);
+      border: 1px solid var(--control-line);
       border-radius: 1rem;
-      background: var(--surface-raised);
       font-size: 0.75rem;
-      line-height: 1.375rem;
+      line-height: 1.25rem;
       white-space: nowrap;
     }
-    .mark.lead { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
-    .alone { padding: 0.75rem 1rem 0; color: var(--text-quiet); font-size: 0.875rem; }
-    .broadcast { display: flex; flex-wrap: wrap; gap: 0.5rem; padding: 0.75rem 1rem; }
-    .broadcast input {
-      flex: 1 1 10rem;
-      min-width: 0;
+    .badge.leads { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
+
+    .about { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.5rem; }
+    .about > span:not(:empty, :first-child)::before { content: "·"; margin-inline-end: 0.5rem; }
+    .id { margin-inline-start: auto; font: 0.6875rem/1.6 ui-monospace, "DejaVu Sans Mono", monospace; }
+
+    .alone { padding: 0.75rem 1rem 0; }
+    .alone:last-child { padding-bottom: 0.75rem; }
+    a { color: var(--accent); }
+
+    form { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0.25rem 0.5rem; padding: 0.75rem 1rem; }
+    label, .outcome { grid-column: 1 / -1; }
+    label { color: var(--text-quiet); font-size: 0.8125rem; }
+
+    input {
+      width: 100%;
       min-height: 2.375rem;
       padding: 0.375rem 0.625rem;
       border: 1px solid var(--control-line);
       border-radius: 0.5rem;
       background: var(--surface);
       color: var(--text);
+      font-size: 0.9375rem;
     }
-    ::placeholder { color: var(--text-quiet); opacity: 1; }
+
     .send { border-color: var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 600; }
-    .outcome { flex-basis: 100%; padding: 0; text-align: start; font-size: 0.875rem; }
-    .outcome:empty { display: none; }
+
+    .outcome { padding: 0; text-align: start; font-size: 0.875rem; }
     .outcome.done { color: var(--success); }
-    .notes { max-height: 15rem; overflow-y: auto; }
-    .note { margin: 0 1rem 0.75rem; padding: 0.5rem 0.75rem; border: 1px solid var(--line); border-radius: 0.5rem; }
-    .note .text { white-space: pre-line; }
-    .last { padding: 0 1rem 0.75rem; }
+
+    .notes-header {
+      display: flex;
+      align-items: center;
+      justify-content: space-between;
+      gap: 0.5rem 1rem;
+      padding: 0.5rem 1rem;
+      border-top: 1px solid var(--line);
+    }
+    h3 { margin: 0; font-size: 0.875rem; font-weight: 600; }
+    .clear { padding: 0.125rem 0.625rem; font-size: 0.8125rem; }
+    .clear[aria-disabled="true"] { cursor: default; border-color: var(--line); }
+
+    .notes { max-height: min(17rem, 60vh); overflow-y: auto; }
+    .none { padding: 0 1rem 0.75rem; }
+
+    .note { padding: 0.5rem 1rem; border-top: 1px solid var(--line); animation: arrive 0.25s ease-out; }
+    .text { white-space: pre-line; }
+
+    @keyframes arrive { from { opacity: 0; transform: translateY(-0.5rem); } }
+    @media (prefers-reduced-motion: reduce) { .tab, .note { animation: none; } }
     """
 
 
+def name(title: str) -> str:
+    """Return what to call a tab."""
+    return shorten(title.strip(), TITLE_LIMIT) or "Untitled"
+
+
 def opened(since: float | None, now: float) -> str:
-    """Say since when a tab is open."""
+    """Say how long a tab has been open, or nothing while that is not known."""
     if since is None:
         return ""
     words = relative_time(since, now)
-    return f", opened {words[0].lower()}{words[1:]}"
+    return f"Opened {words[0].lower()}{words[1:]}"
+
+
+def counted(many: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

@@ -7,7 +7,6 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from services.platform import Callback
@@ -56,18 +55,13 @@ class FakeOrigin:
     frozen: set[object] = field(default_factory=set)
     inboxes: dict[object, deque[Callback]] = field(default_factory=dict)
     dead: set[object] = field(default_factory=set)
-    lagging: dict[object, list[Callback]] = field(default_factory=dict)
 
     def post(self, name: str, value: Any, sender: FakeChannel | None = None) -> None:
         text = None if value is ... else json.dumps(value)
         self.posted.append((name, value))
         for end in self.channels:
             if end.name == name and end is not sender:
-                hear = partial(_hear, end, text)
-                if end.owner in self.lagging:
-                    self.lagging[end.owner].append(hear)
-                else:
-                    self.later(end.owner, hear)
+                self.later(end.owner, lambda end=end: end.is_open and end.received(text))
 
     def later(self, owner: object, callback: Callback) -> None:
         """Let something happen to a tab, unless it is dead; a frozen one hears of it later.
@@ -92,15 +86,6 @@ class FakeOrigin:
             for name in locks:
                 locks[name] = [lock for lock in locks[name] if lock.owner is not owner]
         self._grant_all()
-
-    def lag(self, owner: object) -> None:
-        """Let a tab hear of messages late; of locks it hears in time."""
-        self.lagging.setdefault(owner, [])
-
-    def catch_up(self, owner: object) -> None:
-        """Let it hear what has waited."""
-        for hear in self.lagging.pop(owner, []):
-            self.later(owner, hear)
 
     def freeze(self, owner: object) -> None:
         """Let nothing happen to a tab; it keeps what it holds."""
@@ -145,8 +130,3 @@ class FakeOrigin:
                 if held and not (queue[0].shared and all(lock.shared for lock in held)):
                     break
                 self._hold(name, queue.pop(0))
-
-
-def _hear(end: FakeChannel, text: str | None) -> None:
-    if end.is_open:
-        end.received(text)
