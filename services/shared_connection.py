@@ -104,7 +104,6 @@ class SharedConnection(WebSocketClient):
                 make=make,
                 now=real.now,
                 told=lambda payload: self._emitter.emit("error", payload),
-                report=real.report,
                 high_water=high_water,
             )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from . import messages
@@ -15,7 +14,6 @@ from .recent import Item, Recent
 from .relay import Key, Relay
 from .shared_messages import News, Taken
 from .tab_sync import TabSync
-from .tasks import Tasks
 from .websocket_client import WebSocketClient
 from .websocket_protocol import State
 
@@ -43,6 +41,10 @@ class Upstream(WebSocketClient):
         self._happened = happened
         self._told_settled = settled
         super().__init__(url, **options)
+
+    def begin(self) -> None:
+        """Connect, and go on trying: how that goes is told by the actions."""
+        self._driver.run(self._protocol.connect(self._platform.now()))
 
     def forward(self, text: str) -> None:
         """Pass on a frame that a tab keeps and sends again."""
@@ -90,14 +92,12 @@ class SocketRelay(Relay):
         make: Callable[..., Upstream],
         now: Callable[[], float],
         told: Callable[[dict[str, Any]], None],
-        report: Callable[[BaseException], None],
         high_water: int,
     ) -> None:
         super().__init__(tabs, topic, take, recent)
         self._make = make
         self._now = now
         self._told = told
-        self._tasks = Tasks(report)
         self._owners: dict[Id, Key] = {}
         self._catching_up: dict[Key, CatchUp] = {}
         # A tab is told in good time before it would hold back, and seldom otherwise.
@@ -115,7 +115,7 @@ class SocketRelay(Relay):
     def connect(self, *, insist: bool) -> None:
         """Connect, if it rests; with `insist` also if it waits for the next attempt."""
         if insist or self._upstream.state in AT_REST:
-            self._tasks.spawn(_quietly(self._upstream))
+            self._upstream.begin()
 
     def renew(self) -> None:
         """Connect anew, with a token that is asked for again."""
@@ -136,7 +136,6 @@ class SocketRelay(Relay):
         """Lead no more."""
         self._is_closed = True
         super().close()
-        self._tasks.cancel()
 
     def joined(self, key: Key, after: Id | None) -> None:
         """Open the link; it will say itself where it wants to go on."""
@@ -279,10 +278,6 @@ class SocketRelay(Relay):
         client.start_after(after)
         return client
 
-    def connect_client(self, client: Upstream) -> None:
-        """Let it connect, and go on trying."""
-        self._tasks.spawn(_quietly(client))
-
     @property
     def recent(self) -> Recent:
         """The latest messages."""
@@ -302,7 +297,7 @@ class CatchUp:
         self._ack = ack
         self._mark = relay.recent.count
         self._client = relay.client(self._happened, after)
-        relay.connect_client(self._client)
+        self._client.begin()
 
     def end(self) -> None:
         """Give it up, or be done."""
@@ -329,12 +324,6 @@ class CatchUp:
         self._relay.down(self._key, [*since, self._ack], live=True)
         self._relay.caught_up(self._key)
         self.end()
-
-
-async def _quietly(client: Upstream) -> None:
-    # How the attempt ends is told by its actions.
-    with suppress(RealtimeError):
-        await client.connect()
 
 
 def _frame(type_: str, payload: dict[str, Any]) -> Item:

@@ -347,6 +347,8 @@ class SocketWorld(World):
 
     async def close(self) -> None:
         await super().close()
+        for task in self.tasks:  # those of tabs that died wait for ever
+            task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
