@@ -130,7 +130,9 @@ class Relay:
     # What happens to the connection
 
     def opened(self) -> None:
-        """Tell the links that wait."""
+        """Tell the links that wait; without any, the last tab has left while it was down."""
+        if not self._links:
+            self.disconnect()
         for key, link in tuple(self._links.items()):
             if not link.is_open:
                 self._serve(key, link)
