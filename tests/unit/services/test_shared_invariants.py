@@ -74,7 +74,6 @@ class Member:
         self.client = world.make(self)
         self.client.on(EVENT, self.heard.append)
         self.client.on("reset", lambda _: self.heard.append(RESET))
-        self.client.on("connected", lambda _: self._connected())
 
     @property
     def is_frozen(self) -> bool:
@@ -84,9 +83,11 @@ class Member:
     def is_awake(self) -> bool:
         return not (self.is_over or self.is_frozen or self.is_away)
 
-    def _connected(self) -> None:
-        if self.began_at is None:
-            self.began_at = self.world.server.last
+    def look(self) -> None:
+        """Take note of the position at which it begins: only now can it miss anything."""
+        position = self.world.position(self)
+        if self.began_at is None and position:
+            self.began_at = int(position)
 
 
 class World:
@@ -105,6 +106,9 @@ class World:
         raise NotImplementedError
 
     def connections(self, platform: FakePlatform) -> int:
+        raise NotImplementedError
+
+    def position(self, member: Member) -> str | None:
         raise NotImplementedError
 
     def start(self, member: Member) -> None:
@@ -126,6 +130,8 @@ class World:
     async def turn(self, rounds: int = 4) -> None:
         for _ in range(rounds):
             await asyncio.sleep(0)
+            for member in self.members:
+                member.look()
 
     async def advance(self, seconds: float, *, most: int = 1_000_000) -> None:
         until = self.time + seconds
@@ -308,6 +314,9 @@ class SocketWorld(World):
     def connections(self, platform: FakePlatform) -> int:
         return platform.open_sockets
 
+    def position(self, member: Member) -> str | None:
+        return member.client._protocol.session.history.last
+
     def start(self, member: Member) -> None:
         self.tasks.append(asyncio.create_task(quietly(member.client.connect())))
 
@@ -365,6 +374,9 @@ class StreamWorld(World):
 
     def connections(self, platform: FakePlatform) -> int:
         return platform.open_streams
+
+    def position(self, member: Member) -> str | None:
+        return member.client.last_event_id
 
     def start(self, member: Member) -> None:
         member.client.connect()
