@@ -22,7 +22,7 @@ class FakeChannel:
     is_open: bool = True
 
     def post(self, text: str) -> None:
-        if self.is_open:
+        if self.is_open and self.owner not in self.origin.dead:
             self.origin.post(self.name, json.loads(text), self)
 
     def close(self) -> None:
@@ -91,6 +91,8 @@ class FakeOrigin:
             asyncio.get_running_loop().call_soon(callback)
 
     def request(self, name: str, lock: FakeLock, *, steal: bool) -> Callback:
+        if lock.owner in self.dead:
+            return lambda: None
         if steal:
             for other in self.held.pop(name, []):
                 other.released = True

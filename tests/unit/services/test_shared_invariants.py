@@ -154,6 +154,7 @@ class World:
             await self.act_on_world(step, amount)
         elif alive:
             self.act_on_tab(step, alive[place % len(alive)])
+            await self.turn(step == "ask")  # a request begins when its task does
         await self.turn(amount)
 
     async def act_on_world(self, step: str, amount: int) -> None:
