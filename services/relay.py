@@ -202,7 +202,8 @@ class Relay:
         if self.is_open:
             self._serve(key, link)
         else:
-            if self._recent.last is None and len(self._tabs.tabs) == 1:
+            is_alone = key[0] == self._tabs.tab_id and len(self._tabs.tabs) == 1
+            if is_alone and self._recent.last is None:
                 # A tab that is alone: the connection may as well begin where it was.
                 self._recent.restart(after)
                 self.start_after(after)
