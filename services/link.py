@@ -58,6 +58,16 @@ class Relay(Protocol):
         """Lead no more."""
 
 
+class PageListener(Protocol):
+    """Hears of the page alone."""
+
+    def left(self, kept: bool) -> None:
+        """Hear that it is left."""
+
+    def returned(self) -> None:
+        """Hear that it came back."""
+
+
 class LinkEnd(Protocol):
     """What a client holds of a link, as it would a socket or a stream."""
 
@@ -103,13 +113,14 @@ class Link:
         self._leader: str | None = None
         self._is_open = False
         self._is_live = False
-        self.has_missed = False
-        """Whether the others were told something that this tab was not."""
+        self.has_missed = True
+        """Whether the others may have been told something that this tab was not."""
         self._heard_at = 0.0
         self._watchdog: Cancel | None = None
         self._cancels = [
             tabs.on(topic, self._hear),
             tabs.on(LEADER_CHANGED, self._leader_changed),
+            platform.watch(PageWatcher(self)),
         ]
 
     def start(self) -> None:
@@ -153,6 +164,7 @@ class Link:
         """Close the link."""
         if self._end is not None:
             self._end = None
+            self.has_missed = True
             self._post(Leave(self._number))
             self._stop()
 
@@ -162,6 +174,15 @@ class Link:
         for cancel in self._cancels:
             cancel()
         self._end_relay()
+
+    # As a watcher of the platform
+
+    def left(self, kept: bool) -> None:  # noqa: ARG002 - it is left either way
+        """Hear nothing of the others for a while."""
+        self.has_missed = True
+
+    def returned(self) -> None:
+        """Do nothing: the client joins again."""
 
     # The relay's side
 
@@ -204,6 +225,8 @@ class Link:
                 self._relay.handle(tab_id, message)
         elif tab_id == self._tabs.leader and tab_id != self._tabs.tab_id:
             self.take(message)
+        elif isinstance(message, Live):
+            self.has_missed = True  # from one that has led, or will, as far as we have seen
 
     def _post(self, request: Request) -> None:
         leader = self._tabs.leader
@@ -230,6 +253,7 @@ class Link:
     def _leader_changed(self, _payload: object, _tab_id: str) -> None:
         leader = self._tabs.leader
         if leader != self._tabs.tab_id:
+            self.has_missed |= self._relay is not None  # others may have led before we woke
             self._end_relay()
         elif self._relay is None:
             self._relay = self._lead()
@@ -420,7 +444,7 @@ class LinkPlatform:
 class PageWatcher:
     """Passes on that the page is left and comes back."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: PageListener) -> None:
         self.left = watcher.left
         self.returned = watcher.returned
 

@@ -108,9 +108,7 @@ class End:
 
     def tell(self, callback: Callback) -> None:
         """Let something reach the client, unless it has closed by then."""
-        self.platform.origin.later(
-            self.platform, lambda: None if self.channel.gone else callback()
-        )
+        self.platform.origin.later(self.platform, lambda: None if self.channel.gone else callback())
 
 
 class SocketEnd(End):
