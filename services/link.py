@@ -139,9 +139,10 @@ class Link:
         """Join the leader, now or when there is one."""
         self._number += 1
         self._end = end
+        self._leader = None
         self._is_open = self._is_live = False
         number = self._number
-        asyncio.get_running_loop().call_soon(lambda: self._join(number))
+        asyncio.get_running_loop().call_soon(lambda: self._first_join(number))
 
     def send(self, frames: list[str]) -> None:
         """Send frames up."""
@@ -236,13 +237,17 @@ class Link:
         elif leader is not None:
             self._tabs.send(leader, self.topic, encode(request))
 
-    def _join(self, number: int) -> None:
-        if self._end is None or number != self._number:
-            return
+    def _first_join(self, number: int) -> None:
+        # Unless it is closed by now, or has joined a leader that came in between.
+        if self._end is not None and number == self._number and self._leader is None:
+            self._join()
+
+    def _join(self) -> None:
+        assert self._end is not None
         self._leader = self._tabs.leader
         self._watch()
         if self._leader is not None:
-            self._post(Join(number, self._end.after))
+            self._post(Join(self._number, self._end.after))
 
     def _closed(self, code: int | None, reason: str) -> None:
         end, self._end = self._end, None
@@ -257,12 +262,12 @@ class Link:
             self._end_relay()
         elif self._relay is None:
             self._relay = self._lead()
-        if leader is None or leader == self._leader or self._end is None:
+        if leader == self._leader or self._end is None:
             return
         if self._is_open:
             self._closed(SERVICE_RESTART, "another tab leads")
         else:
-            self._join(self._number)
+            self._join()
 
     def _end_relay(self) -> None:
         relay, self._relay = self._relay, None

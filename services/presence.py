@@ -178,6 +178,8 @@ class Presence:
         went = sorted(set(self._watched).difference(there))
         for tab_id in went:
             self._watched.pop(tab_id)()
+        if self.leader in went:
+            self._follow(None)
         for tab_id in came:
             self._watch(tab_id)
         if came or went:
@@ -205,6 +207,8 @@ class Presence:
             cancel = self._watched.pop(tab_id, None)
             if cancel is not None:
                 cancel()
+                if tab_id == self.leader:
+                    self._follow(None)  # also if it comes back and leads again at once
                 self._changed([], [tab_id])
                 self.look()
 
