@@ -19,7 +19,7 @@ from .sse_client import SSEClient
 from .sse_protocol import State
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource
-from .urls import Url
+from .urls import Url, UrlSource
 
 
 class SharedEvents(SSEClient):
@@ -54,6 +54,7 @@ class SharedEvents(SSEClient):
                 **settings,
             )
             return
+        UrlSource(url, real)
         TokenSource(token)
         if name is None:
             if not isinstance(url, str):
