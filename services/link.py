@@ -290,7 +290,7 @@ class Link:
         leader = self._tabs.leader
         if now - due > LATE:
             self._heard_at = now  # we were away: what it said may not have come here yet
-        if leader is not None and leader != self._tabs.tab_id:
+        if leader != self._tabs.tab_id:
             if now - self._heard_at >= PATIENCE:
                 self._tabs.depose(leader)
                 self._heard_at = now
