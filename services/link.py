@@ -111,6 +111,7 @@ class Link:
         self._end: LinkEnd | None = None
         self._number = 0
         self._leader: str | None = None
+        self._relay_number = 0
         self._is_open = False
         self._is_live = False
         self.has_missed = True
@@ -193,15 +194,19 @@ class Link:
         match news:
             case Status():
                 self._told(news)
-            case Live(items):
+            case Live(relay) if self._is_live and relay != self._relay_number:
+                self.has_missed = True
+                self._closed(SERVICE_RESTART, "another tab led meanwhile")
+            case Live(_, items):
                 if self._is_live and self._end is not None:
                     self._end.received(items)
                 elif self._relay is None:
                     self.has_missed = True
             case _ if self._end is None or news.link != self._number:
                 pass  # of a link that is closed
-            case Opened(_, position):
+            case Opened(_, relay, position):
                 self._is_open = True
+                self._relay_number = relay
                 self._end.opened(position)
             case Down(_, items, live):
                 if live:
@@ -251,6 +256,7 @@ class Link:
 
     def _closed(self, code: int | None, reason: str) -> None:
         end, self._end = self._end, None
+        self._is_open = self._is_live = False
         self._stop()
         if end is not None:
             end.closed(code, reason)
