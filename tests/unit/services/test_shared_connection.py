@@ -223,10 +223,14 @@ CHANNEL = "app-sync"
 TOPIC = "websocket:wss://page.example/app/ws"
 
 FORGED = [
-    {"kind": "live", "items": [{"type": "note", "payload": 99, "timestamp": 1, "id": "99"}]},
+    {
+        "kind": "live",
+        "relay": 1,
+        "items": [{"type": "note", "payload": 99, "timestamp": 1, "id": "99"}],
+    },
     {"kind": "down", "link": 1, "items": [{"type": "reset", "payload": {}, "id": None}]}
     | {"live": True},
-    {"kind": "opened", "link": 1, "position": ""},
+    {"kind": "opened", "link": 1, "relay": 1, "position": ""},
     {"kind": "closed", "link": 1, "code": 4400, "reason": "go away"},
     {"kind": "taken", "link": 1, "amount": 10**9},
     {"kind": "status", "state": "refused", "attempts": 9, "close_code": 4400}
@@ -265,7 +269,7 @@ async def test_news_from_a_tab_that_does_not_lead_change_nothing(browser, payloa
         {},
         {"kind": "no"},
         {"kind": "live"},
-        {"kind": "live", "items": [{}]},
+        {"kind": "live", "relay": 1, "items": [{}]},
         {"kind": "up", "link": 1, "frames": "x"},
         {"kind": "join", "link": -1, "after": None},
     ],
@@ -442,3 +446,43 @@ async def test_a_server_that_knows_only_type_payload_and_timestamp_does(browser)
     browser.socket.deliver("note", 4)
     await browser.settle()
     assert [member.heard for member in members[1:]] == [[1, 2, 2, 3, 4]] * 2
+
+
+async def test_a_tab_that_slept_through_two_changes_of_the_leader_misses_nothing(browser):
+    members = [await browser.open() for _ in range(4)]
+    browser.socket.accept()
+    resumed(browser.socket, "10")
+    await browser.settle()
+    first, sleeper, second, other = members
+    browser.origin.freeze(first.platform)
+    browser.origin.freeze(sleeper.platform)
+    for _ in range(30):
+        for member in (second, other):
+            member.platform.advance(0.5)
+        await browser.settle()
+    assert second.tabs.is_leader or other.tabs.is_leader
+    leader = second if second.tabs.is_leader else other
+    leader.platform.socket.accept()
+    resumed(leader.platform.socket, "10")
+    leader.platform.socket.deliver("note", 11, id="11")
+    await browser.settle()
+    browser.origin.thaw(first.platform)
+    await browser.settle()
+    await browser.settle()
+    assert first.heard == [11]
+    browser.origin.kill(leader.platform)
+    await browser.settle()
+    for _ in range(30):
+        if not first.tabs.is_leader:
+            first.platform.advance(0.5)
+            await browser.settle()
+    assert first.tabs.is_leader
+    first.platform.socket.accept()
+    resumed(first.platform.socket, "11")
+    await browser.settle()
+    first.platform.socket.deliver("note", 12, id="12")
+    await browser.settle()
+    browser.origin.thaw(sleeper.platform)
+    for _ in range(5):
+        await browser.settle()
+    assert sleeper.heard == [11, 12]

@@ -172,8 +172,8 @@ def posted(browser: Browser, payload: object, tab_id: str = "tab-other") -> None
 @pytest.mark.parametrize(
     "payload",
     [
-        {"kind": "live", "items": [{"event": "note", "data": "99", "id": "99"}]},
-        {"kind": "opened", "link": 1, "position": "99"},
+        {"kind": "live", "relay": 1, "items": [{"event": "note", "data": "99", "id": "99"}]},
+        {"kind": "opened", "link": 1, "relay": 1, "position": "99"},
         {"kind": "closed", "link": 1, "code": 403, "reason": "go away"},
     ],
     ids=lambda payload: payload["kind"],
@@ -189,7 +189,7 @@ async def test_news_from_a_tab_that_does_not_lead_change_nothing(browser, payloa
     assert [member.told for member in members] == [["connected"]] * 3
 
 
-@pytest.mark.parametrize("payload", [None, [], {}, {"kind": "live", "items": [7]}])
+@pytest.mark.parametrize("payload", [None, [], {}, {"kind": "live", "relay": 1, "items": [7]}])
 async def test_junk_is_told_as_an_error_of_the_tabs(browser, payload):
     members = await three(browser)
     errors = []
@@ -204,7 +204,8 @@ async def test_junk_is_told_as_an_error_of_the_tabs(browser, payload):
 async def test_what_is_no_event_is_left_out(browser):
     members = await three(browser)
     items = [{"id": "11"}, {"event": 1, "data": "x", "id": None}, {"event": "note", "id": "12"}]
-    posted(browser, {"kind": "live", "items": items}, members[0].tabs.tab_id)
+    relay = members[0].events._link.relay._number
+    posted(browser, {"kind": "live", "relay": relay, "items": items}, members[0].tabs.tab_id)
     await browser.settle()
     assert [member.heard for member in members] == [[]] * 3
     assert [member.platform.reported for member in members] == [[]] * 3

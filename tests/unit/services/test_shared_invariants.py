@@ -237,7 +237,16 @@ class World:
     def ends(self, member: Member) -> None:
         """Take note that what a tab has sent may not arrive any more."""
 
+    def check_awake(self) -> None:
+        """Check that those who sleep keep nobody from a connection."""
+        wanting = [m for m in self.alive if m.is_awake and m.wants and not m.is_paused]
+        assert [member.client.is_connected for member in wanting] == [True] * len(wanting)
+        there = sum(self.connections(m.platform) for m in self.alive if m.is_awake)
+        assert there == bool(wanting)
+
     async def settle(self) -> None:
+        await self.advance(20)
+        self.check_awake()
         for member in self.alive:
             if member.is_away:
                 self.act_on_tab("come back", member)

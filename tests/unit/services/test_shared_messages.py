@@ -83,7 +83,7 @@ def test_a_field_too_many_or_too_few_is_refused(message, value):
         ({"kind": "join", "link": True, "after": None}, "join link: expected a whole number"),
         ({"kind": "join", "link": -1, "after": None}, "join link: expected a whole number"),
         ({"kind": "join", "link": 1, "after": []}, "join after: expected an id or null"),
-        ({"kind": "live", "items": [{}]}, "live items: expected an array of messages"),
+        ({"kind": "live", "relay": 1, "items": [{}]}, "live items: expected an array of messages"),
         ({"kind": "up", "link": 1, "frames": [1]}, "up frames: expected an array of texts"),
     ],
 )
