@@ -66,6 +66,16 @@ class Relay(Protocol):
         """Lead no more."""
 
 
+class PageListener(Protocol):
+    """Hears of the page alone."""
+
+    def left(self, kept: bool) -> None:
+        """Hear that it is left."""
+
+    def returned(self) -> None:
+        """Hear that it came back."""
+
+
 class LinkEnd(Protocol):
     """What a client holds of a link, as it would a socket or a stream."""
 
@@ -109,15 +119,17 @@ class Link:
         self._end: LinkEnd | None = None
         self._number = 0
         self._leader: str | None = None
+        self._relay_number = 0
         self._is_open = False
         self._is_live = False
-        self.has_missed = False
-        """Whether the others were told something that this tab was not."""
+        self.has_missed = True
+        """Whether the others may have been told something that this tab was not."""
         self._heard_at = 0.0
         self._watchdog: Cancel | None = None
         self._cancels = [
             tabs.on(topic, self._hear),
             tabs.on(LEADER_CHANGED, self._leader_changed),
+            platform.watch(PageWatcher(self)),
         ]
 
     def start(self) -> None:
@@ -136,9 +148,10 @@ class Link:
         """Join the leader, now or when there is one."""
         self._number += 1
         self._end = end
+        self._leader = None
         self._is_open = self._is_live = False
         number = self._number
-        asyncio.get_running_loop().call_soon(lambda: self._join(number))
+        asyncio.get_running_loop().call_soon(lambda: self._first_join(number))
 
     def send(self, frames: list[str]) -> None:
         """Send frames up."""
@@ -161,6 +174,7 @@ class Link:
         """Close the link."""
         if self._end is not None:
             self._end = None
+            self.has_missed = True
             self._post(Leave(self._number))
             self._stop()
 
@@ -171,6 +185,15 @@ class Link:
             cancel()
         self._end_relay()
 
+    # As a watcher of the platform
+
+    def left(self, kept: bool) -> None:  # noqa: ARG002 - it is left either way
+        """Hear nothing of the others for a while."""
+        self.has_missed = True
+
+    def returned(self) -> None:
+        """Do nothing: the client joins again."""
+
     # The relay's side
 
     def take(self, news: News) -> None:
@@ -179,15 +202,19 @@ class Link:
         match news:
             case Status():
                 self._told(news)
-            case Live(items):
+            case Live(relay) if self._is_live and relay != self._relay_number:
+                self.has_missed = True
+                self._closed(SERVICE_RESTART, "another tab led meanwhile")
+            case Live(_, items):
                 if self._is_live and self._end is not None:
                     self._end.received(items)
                 elif self._relay is None:
                     self.has_missed = True
             case _ if self._end is None or news.link != self._number:
                 pass  # of a link that is closed
-            case Opened(_, position):
+            case Opened(_, relay, position):
                 self._is_open = True
+                self._relay_number = relay
                 self._end.opened(position)
             case Down(_, items, live):
                 if live:
@@ -212,6 +239,8 @@ class Link:
                 self._relay.handle(tab_id, message)
         elif tab_id == self._tabs.leader and tab_id != self._tabs.tab_id:
             self.take(message)
+        elif isinstance(message, Live):
+            self.has_missed = True  # from one that has led, or will, as far as we have seen
 
     def _post(self, request: Request) -> None:
         leader = self._tabs.leader
@@ -221,16 +250,21 @@ class Link:
         elif leader is not None:
             self._tabs.send(leader, self.topic, encode(request))
 
-    def _join(self, number: int) -> None:
-        if self._end is None or number != self._number:
-            return
+    def _first_join(self, number: int) -> None:
+        # Unless it is closed by now, or has joined a leader that came in between.
+        if self._end is not None and number == self._number and self._leader is None:
+            self._join()
+
+    def _join(self) -> None:
+        assert self._end is not None
         self._leader = self._tabs.leader
         self._watch()
         if self._leader is not None:
-            self._post(Join(number, self._end.after))
+            self._post(Join(self._number, self._end.after))
 
     def _closed(self, code: int | None, reason: str) -> None:
         end, self._end = self._end, None
+        self._is_open = self._is_live = False
         self._stop()
         if end is not None:
             end.closed(code, reason)
@@ -238,15 +272,16 @@ class Link:
     def _leader_changed(self, _payload: object, _tab_id: str) -> None:
         leader = self._tabs.leader
         if leader != self._tabs.tab_id:
+            self.has_missed |= self._relay is not None  # others may have led before we woke
             self._end_relay()
         elif self._relay is None:
             self._relay = self._lead()
-        if leader is None or leader == self._leader or self._end is None:
+        if leader == self._leader or self._end is None:
             return
         if self._is_open:
             self._closed(SERVICE_RESTART, "another tab leads")
         else:
-            self._join(self._number)
+            self._join()
 
     def _end_relay(self) -> None:
         relay, self._relay = self._relay, None
@@ -269,7 +304,7 @@ class Link:
         leader = self._tabs.leader
         if now - due > LATE:
             self._heard_at = now  # we were away: what it said may not have come here yet
-        if leader is not None and leader != self._tabs.tab_id:
+        if leader != self._tabs.tab_id:
             if now - self._heard_at >= PATIENCE:
                 self._tabs.depose(leader)
                 self._heard_at = now
@@ -281,3 +316,16 @@ class Link:
         if self._watchdog is not None:
             self._watchdog()
             self._watchdog = None
+
+
+class PageWatcher:
+    """Passes on that the page is left and comes back."""
+
+    def __init__(self, watcher: PageListener) -> None:
+        self.left = watcher.left
+        self.returned = watcher.returned
+
+    def online(self) -> None:
+        """Keep it."""
+
+    offline = visible = hidden = online

@@ -8,7 +8,7 @@ from typing import Any
 
 from .close_codes import SERVICE_RESTART
 from .errors import InvalidFrame
-from .link import Link, worth_telling
+from .link import Link, PageWatcher, worth_telling
 from .messages import Id
 from .platform import Cancel, EventStreamListener, Platform, SocketListener, StreamEvent, Watcher
 from .recent import Item
@@ -163,16 +163,3 @@ class LinkPlatform:
     def watch(self, watcher: Watcher) -> Cancel:
         """Tell only of the page that is left and comes back: the network is the leader's affair."""
         return self._platform.watch(PageWatcher(watcher))
-
-
-class PageWatcher:
-    """Passes on that the page is left and comes back."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.left = watcher.left
-        self.returned = watcher.returned
-
-    def online(self) -> None:
-        """Keep it."""
-
-    offline = visible = hidden = online

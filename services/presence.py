@@ -105,21 +105,24 @@ class Presence:
         self._looking = True
         self._tasks.spawn(self._look())
 
-    def depose(self, leader: str) -> None:
+    def depose(self, leader: str | None) -> None:
         """Take the leadership from a tab that does not answer, unless another one has it by now.
 
-        The tab may be frozen, and believe that it leads until it wakes.
+        The tab may be frozen, and believe that it leads until it wakes. If it was frozen when it
+        was elected it does not even know: then `leader` is None, and nobody holds a mark.
         """
         self._tasks.spawn(self._depose(leader))
 
-    async def _depose(self, leader: str) -> None:
-        held = await self._platform.held_locks()
-        if not self._present or self.is_leader or self._mark + leader not in held:
+    async def _depose(self, leader: str | None) -> None:
+        marks = self._named(await self._platform.held_locks(), self._mark)
+        still = leader in marks if leader is not None else not marks
+        if not self._present or self.is_leader or not still:
             self.look()
             return
         if self._unlead is not None:
             self._unlead()
-        self._take_mark(leader)
+        if leader is not None:
+            self._take_mark(leader)
         self._queue(steal=True)
 
     def _take_mark(self, leader: str) -> None:
@@ -178,6 +181,8 @@ class Presence:
         went = sorted(set(self._watched).difference(there))
         for tab_id in went:
             self._watched.pop(tab_id)()
+        if self.leader in went:
+            self._follow(None)
         for tab_id in came:
             self._watch(tab_id)
         if came or went:
@@ -205,6 +210,8 @@ class Presence:
             cancel = self._watched.pop(tab_id, None)
             if cancel is not None:
                 cancel()
+                if tab_id == self.leader:
+                    self._follow(None)  # also if it comes back and leads again at once
                 self._changed([], [tab_id])
                 self.look()
 

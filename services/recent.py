@@ -51,7 +51,7 @@ class Recent:
 
     def after(self, position: Id) -> list[Item]:
         """Return what came after a position that it knows."""
-        if position == self._base:
+        if position not in self._items:
             return list(self._items.values())
         ids = iter(self._items)
         for message_id in ids:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from .close_codes import SERVICE_RESTART
@@ -35,6 +36,9 @@ from .tab_sync import DISCONNECTED, TABS_CHANGED, TabSync
 
 PIECE = 200
 """Messages that cross at once, so that other tabs can draw in between."""
+
+NUMBERS = count(1)
+"""Of the relays that this page has had."""
 
 Key = tuple[str, int]
 """A tab's id and its link's number."""
@@ -94,6 +98,8 @@ class Relay(Generic[UpstreamT]):
         self._topic = topic
         self._take = take
         self._recent = recent
+        # A tab may lead again, and another have led in between.
+        self._number = next(NUMBERS)
         self._links: dict[Key, LinkState] = {}
         self._status: Status | None = None
         self.is_closed = False
@@ -179,7 +185,7 @@ class Relay(Generic[UpstreamT]):
         """Tell all tabs."""
         self._recent.add(items)
         for start in range(0, len(items), PIECE):
-            self._tell_all(Live(list(items[start : start + PIECE])))
+            self._tell_all(Live(self._number, list(items[start : start + PIECE])))
 
     def stands(self, stats: ConnectionStats) -> None:
         """Tell all how the connection stands, if it stands otherwise than before."""
@@ -209,7 +215,7 @@ class Relay(Generic[UpstreamT]):
 
     def post_opened(self, key: Key, position: str = "") -> None:
         """Tell a link that it leads to an open connection."""
-        self.post(key[0], Opened(key[1], position))
+        self.post(key[0], Opened(key[1], self._number, position))
 
     def down(self, key: Key, items: Sequence[Item], *, live: bool) -> None:
         """Tell a link messages that are for it alone; `live`: from now on it counts all others."""
@@ -235,7 +241,8 @@ class Relay(Generic[UpstreamT]):
         if self.upstream.is_connected:
             self._serve(key, link)
         else:
-            if self._recent.last is None and len(self._tabs.tabs) == 1:
+            is_alone = key[0] == self._tabs.tab_id and len(self._tabs.tabs) == 1
+            if is_alone and self._recent.last is None:
                 # A tab that is alone: the connection may as well begin where it was.
                 self._recent.restart(after)
                 self.start_after(after)
@@ -277,7 +284,7 @@ class Relay(Generic[UpstreamT]):
             # Too much together: one by one. What is too large even so, other tabs do not get.
             for place, item in enumerate(message.items, start=1):
                 if isinstance(message, Live):
-                    self._send(Live([item]), post)
+                    self._send(Live(message.relay, [item]), post)
                 else:
                     live = message.live and place == len(message.items)
                     self._send(Down(message.link, [item], live), post)

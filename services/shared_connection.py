@@ -18,7 +18,7 @@ from .shared_socket import SocketRelay, Upstream
 from .standing import Standing
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource
-from .urls import Url
+from .urls import Url, UrlSource
 from .websocket_client import WebSocketClient
 from .websocket_options import WebSocketOptions
 from .websocket_protocol import State
@@ -67,14 +67,15 @@ class SharedConnection(WebSocketClient):
         if not tabs.can_share:
             super().__init__(url, token=token, platform=real, **settings)
             return
-        own: dict[str, Any] = {
-            key: settings.pop(key)
-            for key in ("queue_limit", "queue_policy", "resume_after_reload")
-            if key in settings
-        }
         background = settings.pop("background", False)
+        resume_after_reload = settings.pop("resume_after_reload", False)
+        # Wrong options are told here, not where this tab leads.
         high_water = WebSocketOptions(**settings).high_water
+        UrlSource(url, real, websocket=True)
         TokenSource(token)
+        own: dict[str, Any] = {
+            key: settings.pop(key) for key in ("queue_limit", "queue_policy") if key in settings
+        }
         if name is None:
             if not isinstance(url, str):
                 raise ConfigurationError(
@@ -122,6 +123,7 @@ class SharedConnection(WebSocketClient):
             high_water=high_water,
             reconnect_interval=AT_ONCE,
             reconnect_interval_max=SOON,
+            resume_after_reload=resume_after_reload,
             **own,
         )
         link.start()

@@ -21,7 +21,7 @@ from .sse_protocol import State
 from .standing import Standing
 from .tab_sync import TabSync
 from .tokens import Token, TokenSource
-from .urls import Url
+from .urls import Url, UrlSource
 
 
 class SharedEvents(SSEClient):
@@ -56,6 +56,7 @@ class SharedEvents(SSEClient):
                 **settings,
             )
             return
+        UrlSource(url, real)
         TokenSource(token)
         if name is None:
             if not isinstance(url, str):

@@ -55,9 +55,13 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """To one tab: its link leads to an open connection; `position` is an event stream's."""
+    """To one tab: its link leads to an open connection; `position` is an event stream's.
+
+    `relay` tells one time of leading from another: what is told to all counts if it has the same.
+    """
 
     link: int
+    relay: int
     position: str = ""
 
 
@@ -91,6 +95,7 @@ class Closed:
 class Live:
     """To all tabs: messages from the server."""
 
+    relay: int
     items: list[Item]
 
 

@@ -100,6 +100,8 @@ class SocketRelay(Relay[Upstream]):
         self._catching_up: dict[Key, CatchUp] = {}
         self._worth_telling = worth_telling(high_water)
         self._pinged_at = now() - PING_INTERVAL
+        self.is_behind = False
+        """Whether the server may still tell what was missed before the socket was opened."""
         self.upstream = make(self._happened, self._settled)
         self.start_after(recent.last)
 
@@ -171,8 +173,12 @@ class SocketRelay(Relay[Upstream]):
                 self._told(payload)
             case Emit("reset", payload):
                 self._reset(payload["reason"])
-            case Resumed() if self._recent.last is None:
-                self._recent.restart(self.upstream.position)
+            case Emit("connected"):
+                self.is_behind = True
+            case Resumed():
+                if self._recent.last is None:
+                    self._recent.restart(self.upstream.position)
+                self._all_caught_up()
 
     def _settled(self) -> None:
         if self.is_closed:
@@ -200,6 +206,11 @@ class SocketRelay(Relay[Upstream]):
         self._recent.restart(self.upstream.position)
         for key in live:
             self.down(key, [_reset(reason, self.upstream.position)], live=True)
+
+    def _all_caught_up(self) -> None:
+        self.is_behind = False
+        for catching_up in tuple(self._catching_up.values()):
+            catching_up.shared_caught_up()
 
     def _as_links_see_it(self, code: int | None) -> int:
         """Return a code that is final for a link only if the client has given up."""
@@ -277,12 +288,19 @@ class CatchUp:
         self._key = key
         self._ack = ack
         self._mark = relay.recent.count
+        self._is_done = False
         self._client = relay.client(self._happened, after)
         self._client.begin()
 
     def end(self) -> None:
         """Give it up, or be done."""
         self._client.disconnect()
+
+    def shared_caught_up(self) -> None:
+        """Leave out what the shared one was behind with: the server tells us that itself."""
+        self._mark = self._relay.recent.count
+        if self._is_done:
+            self._finish()
 
     def _happened(self, action: WebSocketAction) -> None:
         match action:
@@ -293,12 +311,18 @@ class CatchUp:
                 reset = _reset(payload["reason"], self._client.position)
                 self._relay.down(self._key, [reset], live=False)
             case Resumed():
-                self._finish()
+                self._done()
+
+    def _done(self) -> None:
+        self._is_done = True
+        if not self._relay.is_behind:
+            self._finish()
 
     def _finish(self) -> None:
         since = self._relay.recent.since(self._mark)
         if since is None:  # too much came meanwhile: once more, from where we are now
             self._mark = self._relay.recent.count
+            self._is_done = False
             self._client.pause("once more")
             self._client.unpause()
             return

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .actions import DeliverEvents, Emit, Positioned, SSEAction
+from .actions import DeliverEvents, Emit, OpenStream, Positioned, SSEAction
 from .messages import Id
 from .platform import Cancel
 from .recent import Item, Recent
@@ -64,6 +64,8 @@ class StreamRelay(Relay[Upstream]):
         self._call_later = call_later
         self._told = told
         self._catching_up: dict[Key, CatchUp] = {}
+        self.is_behind = False
+        """Whether the server may still tell what was missed before the stream was opened."""
         self.upstream = make(self._happened, self._settled)
         self.start_after(recent.last)
 
@@ -99,6 +101,10 @@ class StreamRelay(Relay[Upstream]):
         match action:
             case DeliverEvents(events):
                 self.deliver(as_items(events))
+            case OpenStream(last_event_id):
+                self.is_behind = last_event_id != ""
+            case Positioned():
+                self._all_caught_up()
             case Emit("connected"):
                 if self._recent.last is None:
                     self._recent.restart(self.upstream.last_event_id or None)
@@ -112,6 +118,7 @@ class StreamRelay(Relay[Upstream]):
                     self._lost()
             case Emit("reset", payload):
                 self._reset(payload["reason"])
+                self._all_caught_up()
 
     def _settled(self) -> None:
         if not self.is_closed:
@@ -120,6 +127,11 @@ class StreamRelay(Relay[Upstream]):
     def _lost(self) -> None:
         status, reason = self.upstream.last_close or (None, "")
         self.lost(status if self.upstream.state in AT_REST else None, reason)
+
+    def _all_caught_up(self) -> None:
+        self.is_behind = False
+        for catching_up in tuple(self._catching_up.values()):
+            catching_up.shared_caught_up()
 
     def _reset(self, reason: object) -> None:
         live = [key for key in self.keys if (link := self.link(key)) and link.is_live]
@@ -162,6 +174,7 @@ class CatchUp:
         self._relay = relay
         self._key = key
         self._mark = relay.recent.count
+        self._is_done = False
         self._seen: set[str] = set()
         self._cancel: Cancel | None = None
         self._client = relay.client(self._happened, after)
@@ -170,6 +183,12 @@ class CatchUp:
         """Give it up, or be done."""
         self._wait(None)
         self._client.disconnect()
+
+    def shared_caught_up(self) -> None:
+        """Leave out what the shared one was behind with: the server tells us that itself."""
+        self._mark = self._relay.recent.count
+        if self._is_done:
+            self._finish()
 
     def _happened(self, action: SSEAction) -> None:
         match action:
@@ -182,9 +201,14 @@ class CatchUp:
             case Emit("reset", payload):
                 item = reset_item(payload["reason"], self._client.last_event_id)
                 self._relay.down(self._key, [item], live=False)
-                self._finish()
+                self._done()
             case Positioned():
-                self._finish()
+                self._done()
+
+    def _done(self) -> None:
+        self._is_done = True
+        if not self._relay.is_behind:
+            self._finish()
 
     def _wait(self, delay: float | None) -> None:
         if self._cancel is not None:
@@ -197,6 +221,7 @@ class CatchUp:
         since = self._relay.recent.since(self._mark)
         if since is None:  # too much came meanwhile: once more, from where we are now
             self._mark = self._relay.recent.count
+            self._is_done = False
             self._client.pause("once more")
             self._client.unpause()
             return

@@ -138,8 +138,11 @@ class TabSync:
         """Tell the handlers of `error` of a message that could not be handled."""
         self._emitter.emit(ERROR, {"error": str(error)}, "")
 
-    def depose(self, leader: str) -> None:
-        """Lead from now on in the place of a tab that does not answer, if it still leads."""
+    def depose(self, leader: str | None) -> None:
+        """Lead from now on in the place of a tab that does not answer, if it still leads.
+
+        None stands for one that was elected and does not take it up.
+        """
         self._presence.depose(leader)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ class FakeChannel:
     is_open: bool = True
 
     def post(self, text: str) -> None:
-        if self.is_open:
+        if self.is_open and self.owner not in self.origin.dead:
             self.origin.post(self.name, json.loads(text), self)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import json
 from collections import deque
 from typing import Any
 
-from services.platform import Callback
+from services.platform import Callback, StreamEvent
 from tests.support.fake_platform import FakePlatform, FakeSocket, FakeStream
 
 EVENT = "note"
@@ -198,7 +198,7 @@ class StreamEnd(End):
 
     def __init__(self, server: FakeServer, platform: FakePlatform, stream: FakeStream) -> None:
         super().__init__(server, platform, stream)
-        self._waiting: deque[Callback] = deque()
+        self._waiting: deque[StreamEvent | str] = deque()
 
     def step(self, most: int) -> None:
         """Accept, and tell."""
@@ -208,8 +208,17 @@ class StreamEnd(End):
             return
         self._put_events(range(self.told + 1, self.server.last + 1))
         self.told = self.server.last
+        listener, batch = self.channel.listener, []
         for _ in range(min(most, len(self._waiting))):
-            self.tell(self._waiting.popleft())
+            if isinstance(waiting := self._waiting.popleft(), StreamEvent):
+                batch.append(waiting)
+                continue
+            if batch:
+                self.tell(lambda events=tuple(batch): listener.received(events))
+            self.tell(lambda position=waiting: listener.positioned(position))
+            batch = []
+        if batch:
+            self.tell(lambda: listener.received(batch))
 
     def drop(self, code: int) -> None:
         """End it; nothing that waits is sent."""
@@ -234,12 +243,11 @@ class StreamEnd(End):
         if missed is None:
             server.resets += 1
             reason = json.dumps({"reason": "expired"})
-            self._waiting.append(lambda: stream.deliver("reset", reason, position))
+            self._waiting.append(StreamEvent("reset", reason, position))
         else:
             self._put_events(missed)
         if after and not server.plain:
-            self._waiting.append(lambda: stream.listener.positioned(position))
+            self._waiting.append(position)  # where the replay ends
 
     def _put_events(self, numbers: range) -> None:
-        for n in numbers:
-            self._waiting.append(lambda n=n: self.channel.deliver(EVENT, str(n), str(n)))
+        self._waiting.extend(StreamEvent(EVENT, str(n), str(n)) for n in numbers)

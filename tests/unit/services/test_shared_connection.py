@@ -4,8 +4,9 @@ import contextlib
 
 import pytest
 
-from services.errors import Disconnected
+from services.errors import ConfigurationError, Disconnected
 from services.shared_connection import SharedConnection
+from services.tab_messages import LARGEST
 from services.tab_sync import TabSync
 from tests.support.fake_origin import FakeOrigin
 from tests.support.fake_platform import FakePlatform, FakeSocket, settle
@@ -268,3 +269,272 @@ async def test_a_connection_that_comes_back_for_nobody_is_closed(browser):
         socket.accept()
     await browser.settle()
     assert browser.sockets == []
+
+
+CHANNEL = "app-sync"
+TOPIC = "websocket:wss://page.example/app/ws"
+
+FORGED = [
+    {
+        "kind": "live",
+        "relay": 1,
+        "items": [{"type": "note", "payload": 99, "timestamp": 1, "id": "99"}],
+    },
+    {"kind": "down", "link": 1, "items": [{"type": "reset", "payload": {}, "id": None}]}
+    | {"live": True},
+    {"kind": "opened", "link": 1, "relay": 1, "position": ""},
+    {"kind": "closed", "link": 1, "code": 4400, "reason": "go away"},
+    {"kind": "taken", "link": 1, "amount": 10**9},
+    {"kind": "status", "state": "refused", "attempts": 9, "close_code": 4400}
+    | {"close_reason": "", "round_trip": None},
+]
+
+
+def posted(browser: Browser, payload: object, tab_id: str = "tab-other") -> None:
+    message = {"schema": 1, "type": TOPIC, "payload": payload, "timestamp": 1, "tabId": tab_id}
+    browser.origin.post(CHANNEL, message)
+
+
+@pytest.mark.parametrize("payload", FORGED, ids=lambda payload: payload["kind"])
+async def test_news_from_a_tab_that_does_not_lead_change_nothing(browser, payload):
+    members = await three(browser)
+    errors = []
+    for member in members:
+        member.tabs.on("error", lambda payload, _: errors.append(payload))
+    posted(browser, payload, members[1].tabs.tab_id)
+    posted(browser, payload)
+    await browser.settle()
+    assert [member.connection.state for member in members] == ["open"] * 3
+    assert [member.events for member in members] == [["connected"]] * 3
+    browser.socket.deliver("note", 11, id="11")
+    await browser.settle()
+    assert [member.heard for member in members] == [[11]] * 3
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"kind": "no"},
+        {"kind": "live"},
+        {"kind": "live", "relay": 1, "items": [{}]},
+        {"kind": "up", "link": 1, "frames": "x"},
+        {"kind": "join", "link": -1, "after": None},
+    ],
+)
+async def test_junk_is_told_as_an_error_of_the_tabs(browser, payload):
+    members = await three(browser)
+    errors = []
+    for member in members:
+        member.tabs.on("error", lambda payload, _: errors.append(payload["error"]))
+    posted(browser, payload, members[0].tabs.tab_id)
+    await browser.settle()
+    assert len(errors) == 2  # the one it claims to come from hears nothing of itself
+    assert all("expected" in error for error in errors)
+    assert [member.connection.state for member in members] == ["open"] * 3
+    assert [member.platform.reported for member in members] == [[]] * 3
+
+
+async def test_frames_of_a_link_that_is_not_known_are_not_passed_on(browser):
+    await three(browser)
+    before = list(browser.socket.sent)
+    posted(browser, {"kind": "up", "link": 1, "frames": ['{"type":"do"}']})
+    await browser.settle()
+    assert browser.socket.sent == before
+
+
+async def test_a_message_too_large_to_cross_reaches_the_leader_and_is_told(browser):
+    members = await three(browser)
+    errors = []
+    members[0].tabs.on("error", lambda payload, _: errors.append(payload["error"]))
+    members[0].connection.on("large", lambda payload: members[0].heard.append("large"))
+    browser.socket.deliver_raw(
+        '{"type":"note","payload":11,"timestamp":1,"id":"11"}',
+        f'{{"type":"large","payload":"{"x" * LARGEST}","timestamp":1,"id":"12"}}',
+        '{"type":"note","payload":13,"timestamp":1,"id":"13"}',
+    )
+    await browser.settle()
+    assert members[0].heard == [11, "large", 13]
+    assert [member.heard for member in members[1:]] == [[11, 13]] * 2
+    assert len(errors) == 1
+
+
+async def test_a_tab_is_held_back_while_the_socket_is_full(browser):
+    members = [await browser.open(high_water=1000) for _ in range(2)]
+    browser.socket.accept()
+    resumed(browser.socket, "10")
+    await browser.settle()
+    browser.socket.buffered = 2000
+    sender = members[1].connection
+    for n in range(100):
+        sender.send("do", [n, "x" * 100])
+    await browser.settle()
+    draining = sender._tasks.spawn(sender.drain())
+    await browser.settle()
+    assert not draining.done()
+    assert sum(kind == "do" for kind in browser.socket.types) < 20
+    browser.socket.buffered = 0
+    for _ in range(60):
+        await browser.settle()
+    assert draining.done()
+    done = [frame["payload"][0] for frame in browser.socket.frames if frame["type"] == "do"]
+    assert done == list(range(100))
+
+
+async def test_without_channels_each_tab_has_a_connection_of_its_own(browser):
+    members = []
+    for _ in range(2):
+        platform = FakePlatform(origin=browser.origin)
+        platform.can_share = False
+        members.append(Member(platform))
+        browser.members.append(members[-1])
+        members[-1].connection._tasks.spawn(quietly(members[-1].connection))
+    await browser.settle()
+    for number, member in enumerate(members):
+        member.platform.socket.accept()
+        member.platform.socket.deliver("note", number)
+    await browser.settle()
+    assert [member.heard for member in members] == [[0], [1]]
+    for member in members:
+        member.connection.renew()
+    await browser.settle()
+    assert [len(member.platform.sockets) for member in members] == [2, 2]
+    assert browser.origin.posted == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"url": 7}, "url"),
+        ({"url": 7, "name": "a"}, "url"),
+        ({"url": lambda: "./ws"}, "name"),
+        ({"url": "mailto:x"}, "url"),
+        ({"token": 7}, "token"),
+        ({"token": "two words"}, "token"),
+        ({"reconnect_interval": -1}, "reconnect_interval"),
+        ({"high_water": 0}, "high_water"),
+        ({"queue_limit": -1}, "queue_limit"),
+        ({"heartbeat_timeout": "soon"}, "heartbeat_timeout"),
+    ],
+)
+async def test_a_wrong_option_is_told_in_every_tab(browser, options, error):
+    await browser.open(connect=False)
+    platform = FakePlatform(1, browser.origin)
+    tabs = TabSync(platform=platform)
+    await settle()
+    assert not tabs.is_leader
+    with pytest.raises(ConfigurationError, match=error):
+        SharedConnection(**{"url": "./ws", "tabs": tabs, "platform": platform, **options})
+    assert platform.watchers == 1  # that of the tabs
+
+
+async def test_the_token_is_asked_for_by_the_leader_and_never_crosses(browser):
+    asked = []
+
+    async def token() -> str:
+        asked.append(1)
+        return f"secret-{len(asked)}"
+
+    members = [await browser.open(token=token) for _ in range(3)]
+    browser.socket.accept()
+    await browser.settle()
+    assert browser.socket.types[0] == "auth"
+    assert browser.socket.frames[0]["payload"] == {"token": "secret-1"}
+    browser.socket.deliver("auth-ok", {})
+    members[2].connection.send("do", 1)
+    await browser.settle()
+    for member in members[1:]:
+        member.connection.renew()  # theirs is not the socket
+    await browser.settle()
+    assert len(asked) == 1
+    members[0].connection.renew()
+    await browser.settle()
+    browser.socket.accept()
+    await browser.settle()
+    assert browser.socket.frames[0]["payload"] == {"token": "secret-2"}
+    assert [member.connection.is_connected for member in members] == [True] * 3
+    crossed = repr(browser.origin.posted)
+    assert "do" in crossed
+    assert "secret" not in crossed
+    assert "auth" not in crossed.replace("authorizing", "")
+
+
+async def test_a_tab_that_is_opened_while_the_connection_is_down_waits_with_the_others(browser):
+    members = await three(browser)
+    browser.socket.drop(1006)
+    await browser.settle()
+    late = await browser.open()
+    assert late.connection.state in ("waiting", "connecting")
+    members[0].platform.advance(2)
+    await browser.settle()
+    browser.socket.accept()
+    await browser.settle()
+    assert late.connection.is_connected
+    resumed(browser.socket, "10")
+    browser.socket.deliver("note", 11, id="11")
+    await browser.settle()
+    assert [member.heard for member in [*members, late]] == [[11]] * 4
+
+
+async def test_a_server_that_knows_only_type_payload_and_timestamp_does(browser):
+    members = [await browser.open() for _ in range(3)]
+    browser.socket.accept()
+    await browser.settle()
+    for n in (1, 2, 2, 3):
+        browser.socket.deliver("note", n)
+    await browser.settle()
+    assert [member.heard for member in members] == [[1, 2, 2, 3]] * 3
+    members[2].connection.send("do", 7)
+    await browser.settle()
+    assert [f["payload"] for f in browser.socket.frames if f["type"] == "do"] == [7]
+    browser.origin.kill(members[0].platform)
+    await browser.settle()
+    browser.socket.accept()
+    await browser.settle()
+    browser.socket.deliver("note", 4)
+    await browser.settle()
+    assert [member.heard for member in members[1:]] == [[1, 2, 2, 3, 4]] * 2
+
+
+async def test_a_tab_that_slept_through_two_changes_of_the_leader_misses_nothing(browser):
+    members = [await browser.open() for _ in range(4)]
+    browser.socket.accept()
+    resumed(browser.socket, "10")
+    await browser.settle()
+    first, sleeper, second, other = members
+    browser.origin.freeze(first.platform)
+    browser.origin.freeze(sleeper.platform)
+    for _ in range(30):
+        for member in (second, other):
+            member.platform.advance(0.5)
+        await browser.settle()
+    assert second.tabs.is_leader or other.tabs.is_leader
+    leader = second if second.tabs.is_leader else other
+    leader.platform.socket.accept()
+    resumed(leader.platform.socket, "10")
+    leader.platform.socket.deliver("note", 11, id="11")
+    await browser.settle()
+    browser.origin.thaw(first.platform)
+    await browser.settle()
+    await browser.settle()
+    assert first.heard == [11]
+    browser.origin.kill(leader.platform)
+    await browser.settle()
+    for _ in range(30):
+        if not first.tabs.is_leader:
+            first.platform.advance(0.5)
+            await browser.settle()
+    assert first.tabs.is_leader
+    first.platform.socket.accept()
+    resumed(first.platform.socket, "11")
+    await browser.settle()
+    first.platform.socket.deliver("note", 12, id="12")
+    await browser.settle()
+    browser.origin.thaw(sleeper.platform)
+    for _ in range(5):
+        await browser.settle()
+    assert sleeper.heard == [11, 12]

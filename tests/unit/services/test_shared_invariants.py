@@ -237,7 +237,16 @@ class World:
     def ends(self, member: Member) -> None:
         """Take note that what a tab has sent may not arrive any more."""
 
+    def check_awake(self) -> None:
+        """Check that those who sleep keep nobody from a connection."""
+        wanting = [m for m in self.alive if m.is_awake and m.wants and not m.is_paused]
+        assert [member.client.is_connected for member in wanting] == [True] * len(wanting)
+        there = sum(self.connections(m.platform) for m in self.alive if m.is_awake)
+        assert there == 1 if wanting else there <= 1  # one that sleeps may want it
+
     async def settle(self) -> None:
+        await self.advance(20)
+        self.check_awake()
         for member in self.alive:
             if member.is_away:
                 self.act_on_tab("come back", member)
@@ -335,9 +344,9 @@ class SocketWorld(World):
 
     def ends(self, member: Member) -> None:
         place = self.members.index(member)
-        done = [key for key, task in self.waiting.items() if task.done()]
-        for key in [key for key in self.waiting if key[0] == place and key not in done]:
-            del self.waiting[key]
+        for key in [key for key, task in self.waiting.items() if not task.done()]:
+            if key[0] == place:
+                del self.waiting[key]
         self.reliable = [key for key in self.reliable if key[0] != place]
 
     def check(self) -> None:
@@ -346,10 +355,9 @@ class SocketWorld(World):
         assert len(applied) == len(set(applied))
         wanted = set(self.reliable) | set(self.waiting)
         for place, member in enumerate(self.members):
-            if member.wants or not member.is_over:
+            if member.wants:
                 ours = sorted(key for key in wanted if key[0] == place)
-                if member.wants:
-                    assert [key for key in applied if key in wanted and key[0] == place] == ours
+                assert [key for key in applied if key in wanted and key[0] == place] == ours
         for key, task in self.waiting.items():
             if self.members[key[0]].wants:
                 assert task.done()
