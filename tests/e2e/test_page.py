@@ -34,7 +34,7 @@ def test_asks_nothing_of_another_origin(page, gateway):
 def test_says_when_python_cannot_be_loaded(page, gateway, complaints):
     page.route("**/pyodide.asm.wasm", lambda route: route.abort())
     page.goto(gateway.url)
-    expect(page.locator("#boot.failed")).to_contain_text("Reload to try again")
+    expect(page.locator("#boot.failed")).to_contain_text("Reload to try again", timeout=30_000)
     complaints.clear()
 
 
@@ -45,7 +45,8 @@ def test_says_when_the_configuration_is_wrong(page, gateway, complaints):
 
     page.route("**/pyscript.toml", spoil)
     page.goto(gateway.url)
-    expect(page.locator("#boot.failed")).to_contain_text("evnts")
+    # Python itself has to be up before it can read its configuration.
+    expect(page.locator("#boot.failed")).to_contain_text("evnts", timeout=30_000)
     complaints.clear()
 
 

@@ -77,7 +77,7 @@ def log_in(page: Page, password: str = PASSWORD) -> None:
 
 def wait_until_logged_in(pages: list[Page]) -> None:
     for page in pages:
-        expect(page.locator("login-panel .user")).to_have_text(NAME, timeout=10_000)
+        expect(page.locator("login-panel .user")).to_have_text(NAME, timeout=30_000)
         page.wait_for_selector("notification-feed .connection-status.connected")
         page.wait_for_selector("activity-feed .status.live")
 
