@@ -97,6 +97,7 @@ class SocketRelay(Relay[Upstream]):
         self._now = now
         self._told = told
         self._owners: dict[Id, Key] = {}
+        self._unplaced: list[tuple[Key, Message]] = []
         self._catching_up: dict[Key, CatchUp] = {}
         self._worth_telling = worth_telling(high_water)
         self._pinged_at = now() - PING_INTERVAL
@@ -179,6 +180,7 @@ class SocketRelay(Relay[Upstream]):
                 if self._recent.last is None:
                     self._recent.restart(self.upstream.position)
                 self._all_caught_up()
+                self._place()
 
     def _settled(self) -> None:
         if self.is_closed:
@@ -198,6 +200,7 @@ class SocketRelay(Relay[Upstream]):
         if code != UNAUTHORIZED:
             self.upstream.forget_queued()
         self._owners.clear()
+        self._unplaced.clear()
         self.lost(self._as_links_see_it(code), reason)
 
     def _reset(self, reason: object) -> None:
@@ -249,16 +252,28 @@ class SocketRelay(Relay[Upstream]):
     def _resume(self, key: Key, message: Message) -> None:
         payload = message.payload if isinstance(message.payload, dict) else {}
         after = as_id(payload.get("after"))
-        result = {"after": self.upstream.position}
-        ack = _frame("ack", {"id": message.id, "result": result})
+        ack = self._ack(message)
         if after is None:
             link = self.link(key)
             since = None if link is None else self._recent.since(link.mark)
-            self.down(key, [*(since or []), ack], live=True)
+            self.down(key, since or [], live=True)
+            # Without a position a tab could not go on where it was: it is told when there is one.
+            self._unplaced.append((key, message))
+            if self.upstream.position is not None:
+                self._place()
         elif self._recent.knows(after):
             self.down(key, [*self._recent.after(after), ack], live=True)
         elif key not in self._catching_up:
             self._catching_up[key] = CatchUp(self, key, after, ack)
+
+    def _place(self) -> None:
+        for key, message in self._unplaced:
+            self.down(key, [self._ack(message)], live=False)
+        self._unplaced.clear()
+
+    def _ack(self, message: Message) -> Item:
+        result = {"after": self.upstream.position}
+        return _frame("ack", {"id": message.id, "result": result})
 
     def caught_up(self, key: Key) -> None:
         """Take note that a link needs no connection of its own any more."""

@@ -538,3 +538,13 @@ async def test_a_tab_that_slept_through_two_changes_of_the_leader_misses_nothing
     for _ in range(5):
         await browser.settle()
     assert sleeper.heard == [11, 12]
+
+
+async def test_a_tab_knows_its_position_as_soon_as_the_server_has_told_it(browser):
+    members = [await browser.open() for _ in range(2)]
+    browser.socket.accept()
+    await browser.settle()
+    resumed(browser.socket, "10")
+    await browser.settle()
+    positions = [member.connection._protocol.session.history.last for member in members]
+    assert positions == ["10", "10"]
