@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from functools import partial
 from string.templatelib import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyodide.ffi import JsProxy
 
@@ -15,10 +15,8 @@ from components.words import explain
 from services.errors import RealtimeError
 from services.feed_items import shorten
 from services.platform import Platform
+from services.tab_sync import Tab, TabSync
 from services.times import relative_time
-
-if TYPE_CHECKING:  # whatever has the same attributes will do
-    from services.tab_sync import Tab, TabSync
 
 NOTE = "note"
 KEPT = 20
@@ -48,7 +46,7 @@ class TabList(Element):
 
     tag = "tab-list"
 
-    tabs = reactive["tuple[Tab, ...]"](())
+    tabs = reactive[tuple[Tab, ...]](())
     notes = reactive[tuple[Note, ...]](())
     outcome = reactive("")
     failed = reactive(False)
@@ -86,6 +84,7 @@ class TabList(Element):
         </section>"""
 
     def _tab(self, now: float, tab: Tab) -> Template:
+        since = opened(tab.since, now)
         kinds = "tab" + " self" * tab.is_self + " leader" * tab.leader
         return t"""<li class={kinds} data-id={tab.id}>
             <div class="name">
@@ -94,8 +93,10 @@ class TabList(Element):
                 {tab.leader and t'<span class="badge leads">Leader</span>'}
             </div>
             <div class="about">
-                <span class="view">{"In view" if tab.visible else "In the background"}</span>
-                <span class="since">{opened(tab.since, now)}</span>
+                <span>
+                    <span class="view">{"In view" if tab.visible else "In the background"}</span>
+                    {since and t'· <span class="since">{since}</span>'}
+                </span>
                 <code class="id">{tab.id}</code>
             </div>
         </li>"""
@@ -132,8 +133,7 @@ class TabList(Element):
         return t"""<article class="note" data-id={note.id}>
             <p class="text" dir="auto">{note.text}</p>
             <p class="about">
-                <bdi class="sender">{self._sender(note)}</bdi>
-                <span class="when">{relative_time(note.timestamp, now)}</span>
+                <span><bdi class="sender">{self._sender(note)}</bdi> · <span class="when">{relative_time(note.timestamp, now)}</span></span>
                 <code class="id" aria-hidden="true" title={note.tab_id}>{shorten(note.tab_id, SHORT_ID)}</code>
             </p>
         </article>"""
@@ -200,9 +200,10 @@ class TabList(Element):
     styles = """
     .count, .about, .alone, .none { color: var(--text-quiet); font-size: 0.8125rem; }
 
-    .tabs { max-height: min(17rem, 60vh); overflow-y: auto; list-style: none; }
+    .tabs { max-height: min(17rem, 60vh); border-bottom: 1px solid var(--line); overflow-y: auto; list-style: none; }
 
-    .tab { padding: 0.625rem 1rem; border-bottom: 1px solid var(--line); animation: arrive 0.25s ease-out; }
+    .tab { padding: 0.625rem 1rem; animation: arrive 0.25s ease-out; }
+    .tab + .tab { border-top: 1px solid var(--line); }
     .tab.self { box-shadow: inset 3px 0 var(--accent); }
 
     .name { display: flex; flex-wrap: wrap; align-items: center; gap: 0.125rem 0.5rem; }
@@ -219,7 +220,6 @@ class TabList(Element):
     .badge.leads { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
 
     .about { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.5rem; }
-    .about > span:not(:empty, :first-child)::before { content: "·"; margin-inline-end: 0.5rem; }
     .id { margin-inline-start: auto; font: 0.6875rem/1.6 ui-monospace, "DejaVu Sans Mono", monospace; }
 
     .alone { padding: 0.75rem 1rem 0; }

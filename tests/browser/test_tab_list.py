@@ -197,7 +197,7 @@ async def test_a_tab_of_which_little_is_known(stage):
     tabs = FakeTabs(SELF, Tab("tab-new", "", since=None), Tab("tab-blank", "  "))
     root = await put(stage, tabs)
     assert texts(root, ".title") == ["Mine", "Untitled", "Untitled"]
-    assert texts(root, ".since")[1] == ""
+    assert texts(root, ".tab .about")[1] == "In view tab-new"
 
 
 async def test_titles_are_text_and_not_endless(stage):
