@@ -21,7 +21,8 @@ from pyodide.ffi import (  # type: ignore[import-not-found]
     to_js,
 )
 
-from . import browser_tabs
+from . import browser_tabs, browser_workers
+from .browser_listeners import Listeners
 from .describe import describe
 from .errors import ConfigurationError, ConnectionFailed, RequestTimeout
 from .platform import (
@@ -34,6 +35,8 @@ from .platform import (
     SocketListener,
     StreamEvent,
     Watcher,
+    Worker,
+    WorkerListener,
 )
 from .strict_json import loads_brief_objects
 
@@ -318,6 +321,19 @@ class BrowserPlatform:
         if (module := _module("token_vault")) is not None:
             await module.put(text)
 
+    @property
+    def processors(self) -> int:
+        """How many things the machine can do at once."""
+        return max(1, int(getattr(js.navigator, "hardwareConcurrency", None) or 1))
+
+    def open_worker(self, listener: WorkerListener) -> Worker:
+        """Start a Python worker."""
+        return browser_workers.BrowserWorker(listener, self.resolve, self._guard)
+
+    def mark(self, name: str) -> None:
+        """Note this moment in the browser's timeline."""
+        js.performance.mark(name)
+
     def report(self, error: BaseException) -> None:
         """Show an exception with its traceback in the console."""
         js.console.error("".join(traceback.format_exception(error)))
@@ -329,31 +345,6 @@ class BrowserPlatform:
         except Exception as error:
             self.report(error)
             return None
-
-
-class Listeners:
-    """Event listeners on one JavaScript object, taken off and destroyed together.
-
-    `guard` calls a handler with its event and reports what it raises.
-    """
-
-    def __init__(self, target: Any, guard: Callable[..., Any]) -> None:
-        self._target = target
-        self._guard = guard
-        self._proxies: list[tuple[str, Any]] = []
-
-    def add(self, event: str, handler: Callable[[Any], None]) -> None:
-        """Call `handler` for every `event`."""
-        proxy = create_proxy(lambda value: self._guard(handler, value))
-        self._proxies.append((event, proxy))
-        self._target.addEventListener(event, proxy)
-
-    def clear(self) -> None:
-        """Take all off. A handler may do this itself: its own call goes on to its end."""
-        while self._proxies:
-            event, proxy = self._proxies.pop()
-            self._target.removeEventListener(event, proxy)
-            proxy.destroy()
 
 
 class Proxies:

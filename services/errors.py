@@ -14,6 +14,15 @@
         * :exc:`RequestRejected`: the server answered no
         * :exc:`HTTPFailed`: an HTTP answer other than 2xx
         * :exc:`InvalidAnswer`: an HTTP answer of another shape than agreed
+    * :exc:`NotTransferable` (also ``TypeError``): data that cannot go to a worker or come from one
+    * :exc:`WorkerError`: a call to a worker brought no result: its operation raised, or …
+        * :exc:`InvalidCall` (also ``ValueError``): … the operation, an option or a field is unknown
+        * :exc:`WorkerTimeout` (also ``TimeoutError``): … there was no result in time
+        * :exc:`WorkerStartFailed`: … the worker's file or its packages cannot be loaded
+        * :exc:`WorkerCrashed`: … the worker died
+            * :exc:`WorkerHung`: … or gave no sign of life
+        * :exc:`WorkerTerminated`: … the manager was told to terminate
+        * :exc:`DatasetLost`: … the dataset went with its worker, or was released
 """
 
 # ruff: noqa: N818 - the names say what happened, as those of python-websockets do
@@ -95,3 +104,51 @@ class HTTPFailed(RequestFailed):
 
 class InvalidAnswer(RequestFailed):
     """An HTTP answer of another shape than agreed; says what was expected and what came."""
+
+
+class NotTransferable(RealtimeError, TypeError):
+    """Data that cannot go to a worker or come from one; says what was expected and what came."""
+
+
+class WorkerError(RealtimeError):
+    """A call to a worker brought no result.
+
+    `type` is the name of the exception's class as the worker has it, `message` its text, and
+    `traceback` where it came from in the worker ("" where there is no such place).
+    """
+
+    def __init__(self, message: str, type: str = "", traceback: str = "") -> None:
+        super().__init__(f"{type}: {message}" if type and message else type or message)
+        self.type = type or self.__class__.__name__
+        self.message = message
+        self.traceback = traceback
+        if traceback:
+            self.add_note(traceback.rstrip())
+
+
+class InvalidCall(WorkerError, ValueError):
+    """An operation, an option or a field that there is not; says which there are."""
+
+
+class WorkerTimeout(WorkerError, TimeoutError):
+    """No result came in time. What the worker was doing is stopped."""
+
+
+class WorkerStartFailed(WorkerError):
+    """The worker's file or its packages cannot be loaded; the next call tries again."""
+
+
+class WorkerCrashed(WorkerError):
+    """The worker died while it had the call. Another takes its place."""
+
+
+class WorkerHung(WorkerCrashed):
+    """The worker gave no sign of life for `heartbeat_timeout`. Another takes its place."""
+
+
+class WorkerTerminated(WorkerError):
+    """The manager was told to terminate, now or before."""
+
+
+class DatasetLost(WorkerError):
+    """The dataset is gone: it was released, or its worker had to be replaced. Load it again."""

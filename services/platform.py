@@ -118,6 +118,35 @@ class Channel(Protocol):
         """Hear and say nothing more."""
 
 
+class WorkerListener(Protocol):
+    """Hears of one worker. Nothing is heard after `Worker.terminate`, nor after `failed`."""
+
+    def received(self, header: object, buffers: list[bytes]) -> None:
+        """Take a message: whatever came in a header's place, and its buffers."""
+
+    def failed(self, reason: str) -> None:
+        """Hear that it could not be started, or that an exception there was caught by nobody."""
+
+
+class Worker(Protocol):
+    """One Python worker."""
+
+    def post(self, header: str, buffers: Sequence[bytes]) -> None:
+        """Send a message; its buffers are transferred."""
+
+    def stop_sign(self) -> str:
+        """Return a URL at which there is something until `raise_stop_sign` is called.
+
+        A worker can look there in the middle of what it does, when it can receive no message.
+        """
+
+    def raise_stop_sign(self) -> None:
+        """Let there be nothing at the URL any more; the next one is another."""
+
+    def terminate(self) -> None:
+        """End it where it stands, and hear nothing more of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class HTTPAnswer:
     """The status and the body of an HTTP answer."""
@@ -255,6 +284,19 @@ class Platform(Protocol):
 
     async def put_token_in_vault(self, text: str | None) -> None:
         """Put `text` into the vault, or with None empty it. Does nothing where there is none."""
+
+    @property
+    def processors(self) -> int:
+        """How many things the machine can do at once, at least 1."""
+
+    def open_worker(self, listener: WorkerListener) -> Worker:
+        """Start a worker with ``workers/main.py``. `listener` is never called before this returns.
+
+        Raises ConfigurationError where there is no PyScript that can.
+        """
+
+    def mark(self, name: str) -> None:
+        """Note this moment in the browser's timeline (User Timing, `performance.mark`)."""
 
     def report(self, error: BaseException) -> None:
         """Show an exception nobody caught, with its traceback, in the console."""

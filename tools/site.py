@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 FILES = ("index.html", "page.css", "icon.svg", "main.py", "pyscript.toml")
-FOLDERS = ("components", "services", "runtime", "vendor")
+FOLDERS = ("components", "services", "workers", "runtime", "vendor")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 
 

@@ -1,0 +1,1 @@
+"""What runs in the Pyodide worker of a `services.worker_manager.WorkerManager`."""
