@@ -4,6 +4,7 @@ from pyscript import config
 
 from components.activity_feed import ActivityFeed
 from components.connection_inspector import ConnectionInspector
+from components.data_explorer import DataExplorer
 from components.element import define, drawn
 from components.login_panel import LoginPanel
 from components.notification_feed import NotificationFeed
@@ -19,6 +20,7 @@ from services.session_clients import SessionClients
 from services.shared_connection import SharedConnection
 from services.shared_events import SharedEvents
 from services.tab_sync import TabSync
+from services.worker_manager import WorkerManager
 
 with starting():
     endpoints = Endpoints.from_config(config)
@@ -29,11 +31,17 @@ with starting():
     socket = SharedConnection(endpoints.websocket, tabs=tabs, token=auth, platform=platform)
     events = SharedEvents(endpoints.events, tabs=tabs, token=auth, platform=platform)
     api = GatewayAPI(endpoints.api, token=auth, platform=platform)
-    session = SessionClients(auth, socket, events, report=platform.report)
+    trades = endpoints.api + "datasets/trades"
+    rows = SharedEvents(
+        trades + "/events", tabs=tabs, token=auth, resume_after_reload=False, platform=platform
+    )
+    workers = WorkerManager(platform=platform)
+    session = SessionClients(auth, socket, events, rows, report=platform.report)
 
     # What cannot be understood, and why there is no connection: once each, in the console.
     socket.on("error", lambda event: print("WebSocket:", event["error"]))
     events.on("error", lambda event: print("Event stream:", event["error"]))
+    rows.on("error", lambda event: print("Rows:", event["error"]))
     tabs.on("error", lambda event, _: print("Tabs:", event["error"]))
 
     define(NotificationFeed, socket=socket, platform=platform)
@@ -42,6 +50,7 @@ with starting():
     define(TabList, tabs=tabs, platform=platform)
     define(NotificationForm, api=api)
     define(ActivityForm, api=api)
+    define(DataExplorer, workers=workers, events=rows, url=trades, auth=auth, platform=platform)
     connections = {"WebSocket": socket, "Event stream": events}
     define(ConnectionInspector, connections=connections, platform=platform)
     await drawn()

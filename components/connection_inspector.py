@@ -1,6 +1,6 @@
 """`<connection-inspector>`: how the connections are, what they carry, and buttons to try them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from string.templatelib import Template
 from typing import Any
@@ -13,6 +13,7 @@ from components.element import Element, reactive
 from components.gauge import INTERVAL, SPAN, Gauge
 from components.template import repeat
 from components.timing import every
+from components.watching import Onlooker
 from components.words import explain
 from services.close_codes import NORMAL_CLOSURE
 from services.connection_stats import ConnectionStats
@@ -325,22 +326,6 @@ class Connection:
                 self._ping_at = now + PING_INTERVAL - INTERVAL / 2
                 self.client.ping()
         self._was_open = is_open
-
-
-class Onlooker:
-    """Watches the page for one thing: whether anybody sees it."""
-
-    def __init__(self, visible: Callable[[], None], hidden: Callable[[], None]) -> None:
-        self.visible = visible
-        self.hidden = hidden
-
-    def online(self) -> None:
-        """Do nothing: the clients themselves hear of the network."""
-
-    offline = returned = online
-
-    def left(self, kept: bool) -> None:
-        """Do nothing: a page that is left was hidden before."""
 
 
 def status(stats: ConnectionStats, is_offline: bool) -> tuple[str, str, str]:

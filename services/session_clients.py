@@ -15,6 +15,8 @@ from .tasks import Tasks
 class SessionClients:
     """Connects anew at a login, under its token; at a logout without one, as a guest.
 
+    Of the streams, those that were not connected stay so.
+
     What waited to be sent when somebody logged out is forgotten. Ahead of the token's end the
     server is told the newer one, so that nothing is interrupted. `close` ends that.
     """
@@ -23,12 +25,11 @@ class SessionClients:
         self,
         auth: AuthService,
         socket: SharedConnection,
-        events: SharedEvents,
-        *,
+        *streams: SharedEvents,
         report: Callable[[BaseException], None],
     ) -> None:
         self._socket = socket
-        self._events = events
+        self._streams = streams
         self._report = report
         self._tasks = Tasks(self._failed)
         self._cancels = [
@@ -44,21 +45,27 @@ class SessionClients:
         self._tasks.cancel()
 
     def _logged_in(self, _event: Any) -> None:
-        self._renew()
+        self._renew(self._connected())
 
     def _logged_out(self, _event: Any) -> None:
+        streams = self._connected()
         self._socket.disconnect()
-        self._events.disconnect()
-        self._renew()
+        for stream in streams:
+            stream.disconnect()
+        self._renew(streams)
+
+    def _connected(self) -> list[SharedEvents]:
+        return [stream for stream in self._streams if stream.state != "closed"]
 
     def _refreshed(self, _event: Any) -> None:
         self._tasks.spawn(self._socket.authenticate())
 
-    def _renew(self) -> None:
+    def _renew(self, streams: list[SharedEvents]) -> None:
         self._socket.renew()
-        self._events.renew()
         self._tasks.spawn(self._socket.connect())
-        self._events.connect()
+        for stream in streams:
+            stream.renew()
+            stream.connect()
 
     def _failed(self, error: BaseException) -> None:
         # How connecting goes is told to the clients' own handlers.
