@@ -12,7 +12,7 @@ from pyodide.ffi import create_once_callable, create_proxy, to_js  # type: ignor
 from .browser_listeners import Listeners
 from .errors import ConfigurationError
 from .platform import WorkerListener
-from .worker_files import FILES, MAIN, PORT
+from .worker_files import FILES, PORT, START
 
 
 class BrowserWorker:
@@ -38,7 +38,7 @@ class BrowserWorker:
         # Without it a worker fetches the interpreter from a CDN, whatever its configuration says.
         if interpreter := config.get("interpreter"):
             options["version"] = resolve(str(interpreter))
-        self._worker = PyWorker(resolve(MAIN), **options)
+        self._worker = PyWorker(resolve(START), **options)
         self._port: Any = None
         self._listeners = Listeners(self._worker, guard)
         self._listeners.add("message", self._connected)

@@ -290,7 +290,7 @@ class Platform(Protocol):
         """How many things the machine can do at once, at least 1."""
 
     def open_worker(self, listener: WorkerListener) -> Worker:
-        """Start a worker with ``workers/main.py``. `listener` is never called before this returns.
+        """Start a worker with ``workers/start.py``. `listener` is never called before this returns.
 
         Raises ConfigurationError where there is no PyScript that can.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAIN = "./workers/main.py"
+START = "./workers/start.py"
 
 PORT = "./runtime/worker_port.js"
 
@@ -31,4 +31,4 @@ FILES = (
     "./workers/tables.py",
     "./workers/values.py",
 )
-"""Modules that ``main`` and the data processor import: a test holds this list complete."""
+"""Modules that ``start`` and the data processor import: a test holds this list complete."""
