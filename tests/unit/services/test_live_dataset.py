@@ -13,7 +13,6 @@ from services.emitter import Emitter
 from services.errors import ConnectionFailed, DatasetLost, InvalidFrame, WorkerError
 from services.live_dataset import LiveDataset
 
-
 pytestmark = pytest.mark.anyio
 
 
