@@ -22,6 +22,8 @@ from server.api import Api
 from server.auth_database import AuthDatabase, AuthDatabaseError
 from server.authenticator import Authenticator
 from server.connections import Connections
+from server.dataset_api import DatasetApi, DatasetStreamEndpoint
+from server.datasets import Production
 from server.event_log import EventLogError, SQLiteEventLog
 from server.event_stream import EventStreamEndpoint
 from server.guard import Guard, is_api
@@ -79,6 +81,13 @@ class Gateway:
         self._activities = Feed(
             "activity", self._log, event_stream.encode_event, queue_limit=limit, metrics=metrics
         )
+        self._production = Production(settings.dataset_rows, settings.dataset_rate)
+        self._dataset_streams = DatasetStreamEndpoint(
+            self._production,
+            connections=self.connections,
+            metrics=metrics,
+            comment_interval=settings.sse_comment_interval,
+        )
         metrics.gauge(
             "gateway_websockets",
             "WebSockets that are connected",
@@ -88,6 +97,11 @@ class Gateway:
             "gateway_event_streams",
             "Event streams that are connected",
             lambda: len(self._activities.subscriptions),
+        )
+        metrics.gauge(
+            "gateway_dataset_streams",
+            "Streams of new rows that are connected",
+            lambda: len(self._dataset_streams.streams),
         )
 
     def app(self) -> Starlette:
@@ -100,7 +114,7 @@ class Gateway:
             allow_credentials=True,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Last-Event-ID"],
-            expose_headers=["Last-Event-ID", "Retry-After", "WWW-Authenticate"],
+            expose_headers=["Last-Event-ID", "Retry-After", "WWW-Authenticate", "X-Dataset-Head"],
         )
         # The name it was told to listen on is its own.
         hosts = Middleware(HostCheck, allowed={settings.host.lower(), *settings.allowed_hosts})
@@ -157,12 +171,16 @@ class Gateway:
             metrics=self.metrics,
             comment_interval=settings.sse_comment_interval,
         )
+        datasets = DatasetApi(self._production)
         # A router of its own, so that what it does not know is not looked for among the files.
         api_routes = Router(
             [
                 Route("/events", streams, methods=["GET"]),
                 Route("/notifications", api.notifications, methods=["POST"]),
                 Route("/activities", api.activities, methods=["GET", "POST"]),
+                Route("/datasets", datasets.names, methods=["GET"]),
+                Route("/datasets/{name}", datasets.rows, methods=["GET"]),
+                Route("/datasets/{name}/events", self._dataset_streams, methods=["GET"]),
                 Route("/login", login.login, methods=["POST"]),
                 Route("/refresh", login.refresh, methods=["POST"]),
                 Route("/logout", login.logout, methods=["POST"]),

@@ -1,4 +1,7 @@
-"""`GET /api/events`: activities, as Server-Sent Events (WHATWG HTML §9.2)."""
+"""`GET /api/events`: activities, as Server-Sent Events (WHATWG HTML §9.2).
+
+And what all event streams have in common: `Stream` and `StreamEndpoint`.
+"""
 
 from __future__ import annotations
 
@@ -35,82 +38,30 @@ CAUGHT_UP = b": caught up\n"
 def encode_event(event: Event) -> bytes:
     """Return the bytes that carry an event of the log: one event, its data on one line."""
     data = json.dumps(event.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _encode(data, event=event.type, event_id=str(event.id))
+    return encode(data, event=event.type, event_id=str(event.id))
 
 
-class EventStreamEndpoint:
-    """Serves a feed as event streams, with a comment every `comment_interval` seconds."""
-
-    def __init__(
-        self,
-        feed: Feed[bytes],
-        *,
-        connections: Connections,
-        metrics: Metrics,
-        comment_interval: float,
-    ) -> None:
-        self._feed = feed
-        self._connections = connections
-        self._metrics = metrics
-        self._comment_interval = comment_interval
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one stream from its request to its end."""
-        request = Request(scope, receive)
-        # The header wins: a browser that reconnects sends it along with the URL it began with.
-        after = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
-        with self._feed.subscribe() as subscription:
-            stream = EventStream(self._feed, subscription, scope["state"].get(IDENTITY))
-            # A client that has no id yet learns where it stands, so that it can resume from there
-            # before it got any event. In the body, an id alone would be an event to some parsers.
-            response = EventSourceResponse(
-                stream.frames(after),
-                headers={} if after else {"Last-Event-ID": str(subscription.start)},
-                sep=_LINE_END,
-                ping=self._comment_interval,
-                ping_message_factory=lambda: ServerSentEvent(comment="", sep=_LINE_END),
-                shutdown_grace_period=_FAREWELL,
-            )
-            if request.method == "HEAD":
-                await response(scope, receive, send)
-            else:
-                await self._serve(stream, response, request, send)
-
-    async def _serve(
-        self, stream: EventStream, response: EventSourceResponse, request: Request, send: Send
-    ) -> None:
-        client = ":".join(map(str, request.client or ()))
-        self._metrics.connections["event-stream"].inc()
-        logger.info("Event stream opened", extra={"client": client, "user": stream.user})
-        started = time.monotonic()
-        try:
-            with self._connections.joined(stream), stream.expiring():
-                await response(request.scope, request.receive, send)
-        finally:
-            if stream.subscription.overrun:
-                self._metrics.slow_clients["event-stream"].inc()
-                stream.reason = "too slow"
-            outcome = {
-                "client": client,
-                "user": stream.user,
-                "reason": stream.reason,
-                "seconds": round(time.monotonic() - started, 3),
-                "sent": stream.sent,
-            }
-            logger.info("Event stream closed", extra=outcome)
+def encode_reset(reason: str, position: int) -> bytes:
+    """Return the event that tells a client to load its state anew, and where the stream goes on."""
+    # With an id that is good, lest the client come back with the bad one.
+    return encode(json.dumps({"reason": reason}), event="reset", event_id=str(position))
 
 
-class EventStream:
-    """One client's stream."""
+def last_event_id(request: Request) -> str | None:
+    """Return the id that a client wants to go on from; none, or an empty one, if it has none."""
+    # The header wins: a browser that reconnects sends it along with the URL it began with.
+    return request.headers.get("last-event-id") or request.query_params.get("lastEventId")
 
-    def __init__(
-        self,
-        feed: Feed[bytes],
-        subscription: Subscription[bytes],
-        identity: Identity | None,
-    ) -> None:
-        self._feed = feed
-        self.subscription = subscription
+
+def encode(data: str, *, event: str, event_id: str) -> bytes:
+    """Return the bytes of one event."""
+    return ServerSentEvent(data, event=event, id=event_id, sep=_LINE_END).encode()
+
+
+class Stream:
+    """One client's stream. What it is sent, and how it is ended, a subclass says."""
+
+    def __init__(self, identity: Identity | None) -> None:
         self.identity = identity
         #: Events so far.
         self.sent = 0
@@ -121,6 +72,11 @@ class EventStream:
     def user(self) -> str | None:
         """The name of its user."""
         return self.identity.session.user_name if self.identity else None
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it ended because too much waited for the client."""
+        return False
 
     @contextmanager
     def expiring(self) -> Iterator[None]:
@@ -137,13 +93,11 @@ class EventStream:
 
     def revoke(self, reason: str) -> None:
         """End at once: the client may no longer be here."""
-        self.reason = reason
-        self.subscription.end()
+        raise NotImplementedError
 
     def start_draining(self) -> None:
         """Send what waits, and end."""
-        self.reason = "restarting"
-        self.subscription.finish()
+        raise NotImplementedError
 
     def is_drained(self) -> bool:
         """Tell whether it must be told to end: it ends of itself."""
@@ -152,6 +106,120 @@ class EventStream:
     def restart(self) -> None:
         """End now, as the gateway does."""
         self.revoke("restarting")
+
+
+class StreamEndpoint:
+    """Serves streams, with a comment every `comment_interval` seconds."""
+
+    #: What they count as.
+    kind = "event-stream"
+
+    def __init__(
+        self, *, connections: Connections, metrics: Metrics, comment_interval: float
+    ) -> None:
+        self._connections = connections
+        self._metrics = metrics
+        self._comment_interval = comment_interval
+
+    async def serve(
+        self,
+        stream: Stream,
+        frames: AsyncIterator[bytes],
+        start: int | None,
+        request: Request,
+        send: Send,
+    ) -> None:
+        """Serve `frames` until the stream's end.
+
+        `start` is for a client that has no id yet: it learns where it stands, so that it can resume
+        from there before it got any event.
+        """
+        # In the body, an id alone would be an event to some parsers.
+        response = EventSourceResponse(
+            frames,
+            headers={} if start is None else {"Last-Event-ID": str(start)},
+            sep=_LINE_END,
+            ping=self._comment_interval,
+            ping_message_factory=lambda: ServerSentEvent(comment="", sep=_LINE_END),
+            shutdown_grace_period=_FAREWELL,
+        )
+        if request.method == "HEAD":
+            await response(request.scope, request.receive, send)
+            return
+        client = ":".join(map(str, request.client or ()))
+        opened = {"client": client, "user": stream.user, "path": request.url.path}
+        self._metrics.connections[self.kind].inc()
+        logger.info("Event stream opened", extra=opened)
+        started = time.monotonic()
+        try:
+            with self._connections.joined(stream), stream.expiring():
+                await response(request.scope, request.receive, send)
+        finally:
+            if stream.overrun:
+                self._metrics.slow_clients[self.kind].inc()
+                stream.reason = "too slow"
+            outcome = {
+                **opened,
+                "reason": stream.reason,
+                "seconds": round(time.monotonic() - started, 3),
+                "sent": stream.sent,
+            }
+            logger.info("Event stream closed", extra=outcome)
+
+
+class EventStreamEndpoint(StreamEndpoint):
+    """Serves a feed as event streams."""
+
+    def __init__(
+        self,
+        feed: Feed[bytes],
+        *,
+        connections: Connections,
+        metrics: Metrics,
+        comment_interval: float,
+    ) -> None:
+        super().__init__(
+            connections=connections, metrics=metrics, comment_interval=comment_interval
+        )
+        self._feed = feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one stream of the feed from its request to its end."""
+        request = Request(scope, receive)
+        after = last_event_id(request)
+        with self._feed.subscribe() as subscription:
+            stream = EventStream(self._feed, subscription, scope["state"].get(IDENTITY))
+            start = None if after else subscription.start
+            await self.serve(stream, stream.frames(after), start, request, send)
+
+
+class EventStream(Stream):
+    """One client's stream of a feed."""
+
+    def __init__(
+        self,
+        feed: Feed[bytes],
+        subscription: Subscription[bytes],
+        identity: Identity | None,
+    ) -> None:
+        super().__init__(identity)
+        self._feed = feed
+        self.subscription = subscription
+
+    @property
+    def overrun(self) -> bool:
+        """Whether it ended because too much waited for the client."""
+        return self.subscription.overrun
+
+    def revoke(self, reason: str) -> None:
+        """End at once: the client may no longer be here."""
+        self.reason = reason
+        self.subscription.end()
+
+    def start_draining(self) -> None:
+        """Send what waits, and end."""
+        self.reason = "restarting"
+        self.subscription.finish()
 
     async def frames(self, after: str | None) -> AsyncIterator[bytes]:
         """Yield what the client is sent: what followed the id `after`, then what is published."""
@@ -166,10 +234,7 @@ class EventStream:
                     self.sent += 1
                 yield CAUGHT_UP
             except CannotResumeError as error:
-                # With an id that is good, lest the client come back with the bad one.
-                reason = json.dumps({"reason": error.reason})
-                start = str(self.subscription.start)
-                yield _encode(reason, event="reset", event_id=start)
+                yield encode_reset(error.reason, self.subscription.start)
             except EventLogError as error:
                 # The headers are gone; the client comes back and asks again.
                 logger.error("The event log failed", extra={"error": str(error)})
@@ -178,7 +243,3 @@ class EventStream:
         async for frame in self.subscription:
             yield frame
             self.sent += 1
-
-
-def _encode(data: str, *, event: str, event_id: str) -> bytes:
-    return ServerSentEvent(data, event=event, id=event_id, sep=_LINE_END).encode()

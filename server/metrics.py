@@ -40,7 +40,7 @@ class Metrics:
             "gateway_connections",
             "Connections accepted",
             "kind",
-            ("websocket", "event-stream"),
+            ("websocket", "event-stream", "dataset-stream"),
             registry,
         )
         self.closes = Family(

@@ -57,6 +57,10 @@ class Settings:
     client_queue: int = 1000
     #: Seconds between the comments that keep an idle event stream open.
     sse_comment_interval: float = 15
+    #: Rows that each dataset has when the gateway starts.
+    dataset_rows: int = 100_000
+    #: Rows a second that each dataset gains from then on; 0 for none.
+    dataset_rate: int = 20
     #: Ids of applied frames that are remembered, lest one be applied again.
     applied_horizon: int = 100_000
     #: Whether a client needs an access token for anything but the page.
@@ -99,6 +103,10 @@ class Settings:
             replay_horizon=read.integer("REPLAY_HORIZON", cls.replay_horizon, minimum=100),
             client_queue=read.integer("CLIENT_QUEUE", cls.client_queue, minimum=1),
             sse_comment_interval=read.number("SSE_COMMENT_INTERVAL", cls.sse_comment_interval),
+            dataset_rows=read.integer(
+                "DATASET_ROWS", cls.dataset_rows, minimum=0, maximum=2_000_000
+            ),
+            dataset_rate=read.integer("DATASET_RATE", cls.dataset_rate, minimum=0, maximum=10_000),
             applied_horizon=read.integer("APPLIED_HORIZON", cls.applied_horizon, minimum=100),
             require_auth=read.boolean("REQUIRE_AUTH"),
             auth_secret=read.secret("AUTH_SECRET"),

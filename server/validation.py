@@ -1,8 +1,9 @@
-"""What a client may send: strict JSON, and the fields of a notification and of an activity."""
+"""What a client may send: strict JSON, the fields of an event, the parameters of a listing."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -14,6 +15,11 @@ NOTIFICATION_TYPES = ("info", "success", "warning", "error")
 #: 9999-12-31T23:59:59.999Z in milliseconds: the last moment that both ISO 8601's four-digit
 #: years and Python's `datetime` can name. (ECMA-262 dates end later, in the year 275760.)
 MAX_TIMESTAMP = 253_402_300_799_999
+
+#: The largest integer up to which JavaScript's numbers have them all.
+MAX_INTEGER = 2**53 - 1
+
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,16}")
 
 _MISSING = object()
 
@@ -101,12 +107,23 @@ def activity(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def limit(value: str | None, *, default: int = 20, maximum: int = 100) -> int:
     """Return the `limit` of a listing, 1 to `maximum`; raises `ValidationError`."""
-    if value is None:
-        return default
-    # isdecimal() alone would let other scripts' digits through; int() alone, "1_0" and " 1".
-    if value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= maximum:
+    return default if value is None else _whole_number("limit", value, 1, maximum)
+
+
+def after(value: str | None) -> int:
+    """Return the id `after` which a listing of rows begins, -1 by default.
+
+    Raises `ValidationError`.
+    """
+    return -1 if value is None else _whole_number("after", value, -1, MAX_INTEGER)
+
+
+def _whole_number(field: str, value: str, minimum: int, maximum: int) -> int:
+    # int() alone would take other scripts' digits, "1_0" and " 1", and long to read many digits.
+    if _WHOLE_NUMBER.fullmatch(value) and minimum <= int(value) <= maximum:
         return int(value)
-    raise ValidationError("limit", f"a whole number from 1 to {maximum}", f"{value[:40]!r}")
+    expected = f"a whole number from {minimum} to {maximum}"
+    raise ValidationError(field, expected, f"{value[:40]!r}")
 
 
 def _text(body: Mapping[str, Any], field: str, *, default: str | None = None) -> str:

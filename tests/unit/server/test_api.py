@@ -196,6 +196,9 @@ def test_a_content_type_with_a_charset(gateway: Gateway) -> None:
         ("GET", "api/notifications", "POST"),
         ("DELETE", "api/activities", "GET, HEAD, POST"),
         ("POST", "api/events", "GET, HEAD"),
+        ("POST", "api/datasets", "GET, HEAD"),
+        ("DELETE", "api/datasets/trades", "GET, HEAD"),
+        ("POST", "api/datasets/trades/events", "GET, HEAD"),
         ("POST", "healthz", "GET, HEAD"),
         ("POST", "", "GET, HEAD"),
     ],
@@ -206,7 +209,18 @@ def test_methods(gateway: Gateway, method: str, path: str, allow: str) -> None:
     assert sorted(response.headers["allow"].split(", ")) == allow.split(", ")
 
 
-@pytest.mark.parametrize("path", ["api/", "api/nothing", "api/notifications/", "api/events/1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/",
+        "api/nothing",
+        "api/notifications/",
+        "api/events/1",
+        "api/datasets/",
+        "api/datasets/trades/",
+        "api/datasets/trades/1",
+    ],
+)
 def test_unknown_paths(gateway: Gateway, path: str) -> None:
     response = gateway.get(path)
     assert response.status_code == 404

@@ -13,6 +13,7 @@ def test_defaults() -> None:
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 3000, Path("data"))
     assert settings.allowed_origins == ()
     assert settings.body_limit == 256 * 1024
+    assert (settings.dataset_rows, settings.dataset_rate) == (100_000, 20)
 
 
 def test_every_variable() -> None:
@@ -28,6 +29,8 @@ def test_every_variable() -> None:
             "REPLAY_HORIZON": "100",
             "CLIENT_QUEUE": "10",
             "SSE_COMMENT_INTERVAL": "2.5",
+            "DATASET_ROWS": "0",
+            "DATASET_RATE": "10000",
             "APPLIED_HORIZON": "200",
             "REQUIRE_AUTH": "True",
             "AUTH_SECRET": "0123456789abcdef0123456789abcdef",
@@ -51,6 +54,8 @@ def test_every_variable() -> None:
         replay_horizon=100,
         client_queue=10,
         sse_comment_interval=2.5,
+        dataset_rows=0,
+        dataset_rate=10_000,
         applied_horizon=200,
         require_auth=True,
         auth_secret=b"0123456789abcdef0123456789abcdef",
@@ -83,6 +88,12 @@ def test_an_empty_variable_means_its_default() -> None:
         ("REPLAY_HORIZON", "99"),
         ("CLIENT_QUEUE", "many"),
         ("SSE_COMMENT_INTERVAL", "-1"),
+        ("DATASET_ROWS", "-1"),
+        ("DATASET_ROWS", "2000001"),
+        ("DATASET_ROWS", "1e5"),
+        ("DATASET_RATE", "-1"),
+        ("DATASET_RATE", "10001"),
+        ("DATASET_RATE", "0.5"),
         ("APPLIED_HORIZON", "99"),
         ("REQUIRE_AUTH", "yes"),
         ("REQUIRE_AUTH", "2"),

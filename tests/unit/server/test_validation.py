@@ -146,6 +146,23 @@ def test_a_limit_out_of_range(value: str) -> None:
     assert caught.value.field == "limit"
 
 
+@pytest.mark.parametrize(
+    ("value", "after"), [(None, -1), ("-1", -1), ("0", 0), (str(2**53 - 1), 2**53 - 1)]
+)
+def test_an_id_that_rows_come_after(value: str | None, after: int) -> None:
+    assert validation.after(value) == after
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-2", "--1", "+1", "x", "1.0", " 1", "1\n", "1_0", "²", "٣", str(2**53), "9" * 99]
+)
+def test_what_no_rows_come_after(value: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        validation.after(value)
+    assert caught.value.field == "after"
+    assert caught.value.expected == f"a whole number from -1 to {2**53 - 1}"
+
+
 @given(near_misses)
 def test_any_object_is_either_refused_or_fit_to_send(body: dict[str, Any]) -> None:
     for validate in (validation.notification, validation.activity):
