@@ -4,6 +4,7 @@ All rows are in a worker: the page asks for those in sight, and for numbers abou
 """
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from functools import partial
 from string.templatelib import Template
@@ -42,6 +43,8 @@ SAMPLE = 100
 REFRESH_INTERVAL = 0.25
 SUMMARY_INTERVAL = 1.0
 FRAMES_INTERVAL = 1.0
+
+_STATUS = re.compile(r"HTTP \d+")
 
 NEWEST_FIRST = ({"field": "id", "order": "desc"},)
 HEIGHT_AT_FIRST = 448.0
@@ -497,6 +500,8 @@ def _words(error: RealtimeError) -> str:
     if isinstance(error, WorkerError):
         if "HTTP 401" in error.message:
             return "log in first."
+        if found := _STATUS.search(error.message):
+            return f"the server has a problem ({found[0]})."
         if error.type == "OSError":
             return "the server cannot be reached."
         return f"{error.message or error.type}."

@@ -41,8 +41,9 @@ STYLES = """
     @keyframes appear { from { visibility: hidden; } }
 
     .viewport { height: 28rem; overflow: auto; border-block: 1px solid var(--line); overflow-anchor: none; }
-    table { width: 100%; min-width: 38rem; border-collapse: separate; border-spacing: 0; table-layout: fixed; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
-    th, td { height: 28px; padding: 0 0.75rem; text-align: start; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+    table { width: 100%; min-width: 42rem; border-collapse: separate; border-spacing: 0; table-layout: fixed; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
+    th, .row td, .absent td { height: 28px; }
+    th, td { padding: 0 0.75rem; text-align: start; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
     .number { text-align: end; }
     thead th, tfoot td { position: sticky; z-index: 1; height: 2.25rem; background: var(--surface-raised); }
     thead th { top: 0; border-block-end: 1px solid var(--line); padding: 0; }
@@ -54,8 +55,7 @@ STYLES = """
     .aggregate { min-height: 1.75rem; max-width: 100%; padding: 0 0.25rem; font-size: 0.8125rem; font-weight: 400; }
     tbody .row:nth-of-type(even) td { background: color-mix(in srgb, var(--surface-raised) 55%, var(--surface)); }
     tbody .row:hover td { background: color-mix(in srgb, var(--accent) 12%, var(--surface)); }
-    .room td { padding: 0; border: 0; }
-    .room td:not([height]), .room td[height="0"] { height: 0; }
+    .room td { padding: 0; } /* its height is an attribute, which no rule here may overrule */
     .absent { color: var(--text-quiet); }
 
     .plot { margin: 0; padding: 0.75rem 1rem 1rem; min-height: 15.5rem; }

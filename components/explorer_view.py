@@ -115,7 +115,7 @@ def foot(shown: Shown, count: int, choose: Listener) -> Template:
     cells = []
     for at, column in enumerate(shown.columns):
         value = ""
-        if column.takes(shown.aggregate) and column.field in shown.footing:
+        if count and column.takes(shown.aggregate) and column.field in shown.footing:
             value = column.show_aggregate(shown.footing[column.field], shown.aggregate)
         if at == 0:
             choice = t"""<select class="aggregate" aria-label="Number at the foot" @change={choose}>{options}</select>"""
