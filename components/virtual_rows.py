@@ -1,5 +1,6 @@
 """Which rows of a long table are in sight, and how much room the others take."""
 
+import math
 from typing import NamedTuple
 
 ROW_HEIGHT = 28
@@ -29,9 +30,12 @@ def visible(scroll_top: float, height: float, count: int) -> Slice:
     top = min(max(0.0, scroll_top), room)
     # The share of the way is the same in the table and in what stands for it.
     offset = top if total == full or not room else top / room * (full - height)
-    in_sight = int(height // ROW_HEIGHT) + 2
-    first = max(0, int(offset // ROW_HEIGHT) - SPARE)
-    last = min(count, int(offset // ROW_HEIGHT) + in_sight + SPARE)
+    at = int(offset // ROW_HEIGHT)
+    # Near the ends of what stands for more, there is no room for all the spare rows.
+    first = max(0, at - SPARE, math.floor((offset - top) / ROW_HEIGHT))
     above = max(0, round(top - (offset - first * ROW_HEIGHT)))
+    in_sight = int(height // ROW_HEIGHT) + 2
+    fitting = int((total - above + 1) // ROW_HEIGHT)
+    last = min(count, at + in_sight + SPARE, first + fitting)
     below = max(0, total - above - (last - first) * ROW_HEIGHT)
     return Slice(first, last, above, below)
