@@ -467,7 +467,8 @@ class DataExplorer(Element):
         return rows[number - start] if 0 <= number - start < len(rows) else None
 
     def _find(self, selector: str) -> JsProxy | None:
-        return None if self.root is None else self.root.querySelector(selector)
+        # What is not there is JavaScript's null, which is no None.
+        return (self.root and self.root.querySelector(selector)) or None
 
     # Frames
 
