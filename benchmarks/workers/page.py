@@ -109,8 +109,11 @@ async def ask_resident(name, samples):
     """Return the milliseconds until each answer to a question that is new, and to it once more."""
     new, again = [], []
     for sample in range(samples):
-        for number in range(VIEWS):  # Until it has forgotten the views of the last time.
+        # Until it has forgotten the views of the last time; and when there may be more rows, the
+        # numbers that it has found.
+        for number in range(VIEWS):
             await dataset.filter(field="id", operator="less", value=-number)
+        await dataset.append([])
 
         async def question(sample=sample):
             return await RESIDENT[name](sample)
