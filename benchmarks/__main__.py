@@ -1,6 +1,7 @@
 """Measure our page and our clients beside their peers, print the tables, write build/bench.json.
 
-`python -m benchmarks` measures everything; `pages`, `receive`, `memory` and `tabs` name a part.
+`python -m benchmarks` measures everything; `pages`, `receive`, `memory`, `tabs` and `workers`
+name a part.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from benchmarks import figures, flood, latency, memory, receiving, report, tab_sync, update
+from benchmarks import (
+    figures,
+    flood,
+    latency,
+    memory,
+    receiving,
+    report,
+    tab_sync,
+    update,
+    worker_calls,
+)
 from benchmarks.feeder import Feeder
 from benchmarks.pages import OURS, PEER, Kind, opened
 from tests.support.chromium import chromium
@@ -21,6 +32,7 @@ from tests.support.gateway import ROOT, Gateway
 PAGE_ROUNDS = 3
 RECEIVING_ROUNDS = 3
 TAB_ROUNDS = 3
+WORKER_ROUNDS = 3
 
 #: One program posts everything here; what holds back a stranger must not hold back that.
 UNLIMITED = {"RATE_LIMIT": "1000000", "RATE_BURST": "1000000"}
@@ -30,7 +42,13 @@ BUILD = ROOT / "build"
 
 def main() -> None:
     """Measure what the command line names; of the parts left out nothing is written."""
-    measures = {"pages": pages, "receive": receive, "memory": keep, "tabs": tabs}
+    measures = {
+        "pages": pages,
+        "receive": receive,
+        "memory": keep,
+        "tabs": tabs,
+        "workers": workers,
+    }
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("part", nargs="*", help=f"of {', '.join(measures)}; all if none is named")
     chosen = parser.parse_args().part or list(measures)
@@ -126,6 +144,45 @@ def tabs(browser: Browser) -> dict[str, report.Part]:
         "tabs": report.Part(rounds, figures.TAB_TABLES),
         "hand-over": report.Part({"Python": hand_overs}, figures.HAND_OVER_TABLES),
         "costs": report.Part(costs, figures.COST_TABLES),
+    }
+
+
+def workers(browser: Browser) -> dict[str, report.Part]:
+    """Ask Python workers and others the same; the most rows in a page of their own."""
+    calls: dict[str, list[report.Round]] = {}
+    starts: dict[str, list[report.Round]] = {}
+    laid = worker_calls.files()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Gateway(Path(folder) / "data", **UNLIMITED) as gateway,
+    ):
+        for number in range(WORKER_ROUNDS):
+            backwards = number % 2 == 1
+            taken: dict[str, report.Round] = {}
+            for sizes in (worker_calls.SMALL, worker_calls.LARGE):
+                with worker_calls.opened(browser, gateway, laid) as page:
+                    for size in sizes:
+                        told = f"Workers, round {number + 1} of {WORKER_ROUNDS}: {size:,} rows"
+                        print(told, flush=True)
+                        found = worker_calls.measure(browser, page, size, backwards=backwards)
+                        for name, figures_ in found.items():
+                            taken.setdefault(name, {}).update(figures_)
+                    if sizes is worker_calls.SMALL:
+                        began = worker_calls.starts(page, backwards=backwards)
+            for name, round_ in taken.items():
+                calls.setdefault(name, []).append(round_)
+            for name, round_ in began.items():
+                starts.setdefault(name, []).append(round_)
+    resident = [*worker_calls.RESIDENT, "JavaScript"]
+    return {
+        "workers": report.Part(
+            {name: calls[name] for name in worker_calls.CLIENTS}, figures.WORKER_TABLES
+        ),
+        "datasets": report.Part({name: calls[name] for name in resident}, figures.RESIDENT_TABLES),
+        "loading": report.Part({"Python": calls["load"]}, figures.LOAD_TABLES),
+        "starts": report.Part(
+            {name: starts[name] for name in ("Python", "JavaScript")}, figures.START_TABLES
+        ),
     }
 
 

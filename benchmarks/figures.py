@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.report import P50, P95, P99, Figure, Table
+from benchmarks.report import P50, P95, P99, Aim, Figure, Table
 
 PAGES = [("Python", "JavaScript")]
 
@@ -162,5 +162,93 @@ COST_TABLES = [
         (1, "", [("shared", "unshared")]),
         (5, "2", [("shared", "unshared")]),
         (20, "2", []),
+    )
+]
+
+QUESTIONS = {
+    "sort_price": "sort by price, a number",
+    "sort_name": "sort by name, a text",
+    "filter": "filter, half the rows",
+    "average": "average of price",
+}
+ROWS = (1_000, 10_000, 100_000, 1_000_000)
+
+#: What the figures at so many rows are judged by.
+JUDGED = 100_000
+
+#: Of what the chapter's worker takes.
+WORKER_AIMS = {
+    "sort_price": Aim(0.4, ratio=True),
+    "sort_name": Aim(0.4, ratio=True),
+    "filter": Aim(0.4, ratio=True),
+    "average": Aim(0.25, ratio=True),
+}
+RESIDENT_AIM = Aim(0.05, ratio=True)
+
+LONGEST_TASK = Aim(50)
+
+
+def asked(title: str, ratios: list[tuple[str, str]], aims: dict[str, Aim]) -> list[Table]:
+    """Return a table of the questions for each number of rows."""
+    return [
+        Table(
+            f"{size:,} rows: {title}, in ms",
+            [
+                Figure(
+                    label,
+                    f"{key}_{size}",
+                    statistics.median,
+                    aims[key] if size == JUDGED else "",
+                )
+                for key, label in QUESTIONS.items()
+            ],
+            ratios,
+        )
+        for size in ROWS
+    ]
+
+
+def blocked(title: str, samples: str, ratios: list[tuple[str, str]]) -> Table:
+    """Return a table of the longest tasks."""
+    return Table(
+        f"{title}, in ms",
+        [
+            Figure(f"{size:,} rows{label}", f"{samples}_{size}{suffix}", max, LONGEST_TASK)
+            for size in ROWS
+            for label, suffix in (("", ""), (", processor time", "_processor"))
+        ],
+        ratios,
+    )
+
+
+WORKER_TABLES = [
+    *asked("from the caller's rows to the answer", [("Python", "JavaScript")], WORKER_AIMS),
+    blocked("The main thread's longest task meanwhile", "blocked", [("Python", "JavaScript")]),
+]
+
+RESIDENT_TABLES = asked(
+    "a dataset in the worker",
+    [("a new question", "JavaScript"), ("asked again", "JavaScript")],
+    dict.fromkeys(QUESTIONS, RESIDENT_AIM),
+)
+
+LOAD_TABLES = [
+    Table(
+        "To load a dataset, in ms",
+        [Figure(f"{size:,} rows", f"load_{size}", statistics.median) for size in ROWS],
+        [],
+    ),
+    blocked("To load a dataset: the main thread's longest task", "load_blocked", []),
+]
+
+START_TABLES = [
+    Table(
+        "A worker's start, in ms",
+        [
+            Figure("until it is ready", "ready", statistics.median),
+            Figure("until its first answer", "answer", statistics.median),
+            Figure("from a killed worker to the next answer", "again", statistics.median),
+        ],
+        [("Python", "JavaScript")],
     )
 ]

@@ -31,13 +31,23 @@ class Results:
     seconds: float
 
 
+class Aim(NamedTuple):
+    """What a figure of the first client is to be at most; or its ratio, each of the table's own.
+
+    Whether it is met is printed beside it.
+    """
+
+    most: float
+    ratio: bool = False
+
+
 class Figure(NamedTuple):
     """One line of a table: a statistic of some samples, and what it should be at most."""
 
     label: str
     samples: str
     statistic: Statistic
-    aim: str = ""
+    aim: str | Aim = ""
     is_count: bool = False
 
 
@@ -83,7 +93,7 @@ def _lines(table: Table, rounds: dict[str, list[Round]]) -> list[str]:
             # The spread of many would hide the figures; that of the ratios tells as much.
             *(_cell(figure, rounds[name], spread=len(clients) <= 2) for name in clients),
             *(_ratio(figure, rounds[one], rounds[other]) for one, other in table.ratios),
-            figure.aim,
+            _aim(figure, table, rounds),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -144,17 +154,45 @@ def _cell(figure: Figure, rounds: list[Round], *, spread: bool) -> str:
     return f"{value} ({lowest}–{highest})"
 
 
-def _ratio(figure: Figure, these: list[Round], those: list[Round]) -> str:
-    if figure.is_count:
-        return ""
-    ratios = [
+def _ratios(figure: Figure, these: list[Round], those: list[Round]) -> list[float]:
+    return [
         figure.statistic(one[figure.samples]) / figure.statistic(other[figure.samples])
         for one, other in zip(these, those, strict=True)
     ]
+
+
+def _aim(figure: Figure, table: Table, rounds: dict[str, list[Round]]) -> str:
+    """Return an aim, and of those that can be judged here whether it is met."""
+    if isinstance(figure.aim, str):
+        return figure.aim
+    most, ratio = figure.aim
+    if not ratio:
+        own = next(taken for taken in rounds.values() if _has(table, taken))
+        met = _summary(figure, own)["value"] <= most
+        return f"≤ {most:g}: {_verdict(met)}"
+    judged = [
+        statistics.median(_ratios(figure, rounds[one], rounds[other])) <= most
+        for one, other in table.ratios
+    ]
+    return f"≤ {most:g}: {', '.join(map(_verdict, judged))}"
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def _ratio(figure: Figure, these: list[Round], those: list[Round]) -> str:
+    if figure.is_count:
+        return ""
+    ratios = _ratios(figure, these, those)
     middle, lowest, highest = statistics.median(ratios), min(ratios), max(ratios)
     if len(ratios) == 1:
-        return f"{middle:.2f}"
-    return f"{middle:.2f} ({lowest:.2f}–{highest:.2f})"
+        return _share(middle)
+    return f"{_share(middle)} ({_share(lowest)}–{_share(highest)})"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
 TASKS = {"flood_tasks", "flood_tasks_processor"}

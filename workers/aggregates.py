@@ -25,6 +25,8 @@ NUMBER_TYPES = frozenset({int, float, bool})
 def total(values: Sequence[Number]) -> Number:
     """Return the exact sum, rounded once. Raises TypeError if a value is no number."""
     try:
+        if values and type(values[0]) is float:
+            return math.fsum(values)
         added = sum(values)
         # Only whole numbers add up to one; with any other, the roundings have to be undone.
         return added if type(added) is int else math.fsum(values)

@@ -15,6 +15,9 @@ from services.describe import describe
 from services.errors import InvalidCall
 from services.operation import DEEPEST, Table
 
+EXACT = 2**53
+"""Up to here a float holds every whole number."""
+
 Test = Callable[[Any], bool]
 
 
@@ -110,7 +113,7 @@ def _meeting(column: list[Any], operator: object, wanted: Any, rows: Sequence[in
         raise InvalidCall(f"operator: expected one of {there}, came {describe(operator)}")
     if (fast := _FAST.get(operator)) is not None:
         try:
-            return fast(column, rows, wanted)
+            return fast(column, rows, _like(column, wanted))
         except TypeError:
             pass
     test = OPERATORS[operator](wanted)
@@ -122,3 +125,10 @@ def _meeting(column: list[Any], operator: object, wanted: Any, rows: Sequence[in
             return False
 
     return [n for n in rows if meets(column[n])]
+
+
+def _like(column: list[Any], wanted: Any) -> Any:
+    """Return a whole number as a fraction if that is what it is compared with: it is quicker."""
+    if type(wanted) is int and abs(wanted) <= EXACT and column and type(column[0]) is float:
+        return float(wanted)
+    return wanted

@@ -24,6 +24,7 @@ from workers.ordering import keys_of, ordered
 from workers.tables import RowTable
 
 MOST_VIEWS = 8
+MOST_FOUND = 64
 
 LONGEST_WINDOW = 100_000
 """Rows that one question may bring to the page."""
@@ -49,12 +50,25 @@ class Resident:
         self.limit = limit
         self.dropped = 0
         self._views: OrderedDict[bytes, View] = OrderedDict()
+        self._found: OrderedDict[bytes, Any] = OrderedDict()
         self._shorten()
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows at the end."""
         self.table.append(rows)
+        self._found.clear()
         self._shorten()
+
+    def aggregate(self, where: Condition | None, name: str, field: str | None, part: Any) -> Any:
+        """Return a number about a field's values; once found, it is kept until there are others."""
+        question = marshal.dumps((where, name, field, part))
+        if question not in self._found:
+            numbers = self.numbers(where, None)
+            values = None if field is None else _picked(self.table.column(field), numbers)
+            self._found[question] = aggregate(name, values, len(numbers), part)
+            while len(self._found) > MOST_FOUND:
+                self._found.popitem(last=False)
+        return self._found[question]
 
     def numbers(self, where: Condition | None, keys: Keys | None) -> Sequence[int]:
         """Return the numbers of the rows that meet a condition, in the order of some keys."""
@@ -171,12 +185,11 @@ class Residents:
         self, *, dataset: int, wanted: list[dict[str, Any]], where: Condition | None = None
     ) -> list[Any]:
         """Return several aggregates at once."""
-        table, numbers = self._rows(dataset, where)
-        found = []
-        for name, field, part in aggregates_of(wanted):
-            values = None if field is None else _picked(table.column(field), numbers)
-            found.append(aggregate(name, values, len(numbers), part))
-        return found
+        resident = self._resident(dataset)
+        return [
+            resident.aggregate(where, name, field, part)
+            for name, field, part in aggregates_of(wanted)
+        ]
 
     @operation
     def group_by(

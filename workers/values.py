@@ -17,6 +17,12 @@ def has_nan(values: Sequence[Any]) -> bool:
             return False
     except (TypeError, OverflowError):
         pass
+    if values and type(values[0]) is str:
+        try:
+            max(values)  # which text and anything else do not have
+            return False
+        except TypeError:
+            pass
     return any(type(value) is float and value != value for value in values)
 
 
