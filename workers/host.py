@@ -118,7 +118,10 @@ class Host:
         try:
             answer, packed = _returned(run, self._begin(run, buffers, interruptible=True))
         except BaseException as error:  # also SystemExit: the worker itself goes on
-            answer, packed = _ended(run, error)
+            try:
+                answer, packed = _ended(run, error)
+            except KeyboardInterrupt:  # while the error's own text was made
+                answer, packed = Stopped(run.id), []
         finally:
             self._port.idle()
         self._post(answer, packed)
