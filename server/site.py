@@ -29,6 +29,7 @@ _MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".toml": "application/toml",
     ".wasm": "application/wasm",
+    ".whl": "application/zip",
 }
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import js  # type: ignore[import-not-found]
-from pyodide.ffi import create_once_callable, create_proxy, to_js  # type: ignore[import-not-found]
+from pyodide.ffi import (  # type: ignore[import-not-found]
+    JsException,
+    create_once_callable,
+    create_proxy,
+    to_js,
+)
 
 from .browser_listeners import Listeners
 from .errors import ConfigurationError
@@ -85,8 +91,12 @@ class BrowserWorker:
             port.onmessage = self._received
 
     def _heard(self, event: Any) -> None:
-        header, buffers = event.data
-        self._listener.received(header, [buffer.to_bytes() for buffer in buffers])
+        header, buffers = None, []
+        # What has another shape is no message, whatever it is: the listener says so.
+        with contextlib.suppress(TypeError, ValueError, AttributeError, JsException):
+            header, views = event.data
+            buffers = [view.to_bytes() for view in views]
+        self._listener.received(header, buffers)
 
     def _broke(self, event: Any) -> None:
         self._failed(str(getattr(event, "message", "") or "its script could not run"))

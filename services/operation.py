@@ -54,7 +54,10 @@ class Job(Protocol):
     """A call, as its operation sees it."""
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Tell the caller how far this is; often, if need be: what is too much is not sent."""
+        """Tell the caller how far this is; often, if need be: what is too much is not sent.
+
+        Raises ValueError if `done` is not finite.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,9 @@ class WorkerManager:
         queue_limit: how many calls may wait for a worker.
         start_timeout: seconds a worker may take until it is ready, its packages included.
         heartbeat_timeout: seconds without a sign of life after which a worker that has a call
-            counts as hung. Python code gives signs by itself; one call of a C function that
-            takes longer than this, or `time.sleep`, does not.
+            counts as hung. Python code gives signs by itself, at about every fiftieth round of
+            a loop or call; a C function that takes longer than this, or `time.sleep`, does not.
+            Where each round takes long, `Job.progress` is a sign too.
         stop_timeout: seconds that a call, timed out or cancelled, may take to stop before its
             worker is replaced.
 

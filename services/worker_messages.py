@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from .describe import describe
 from .errors import InvalidFrame
+from .strict_json import loads
 
 Buffers = Sequence[bytes]
 
@@ -171,8 +172,8 @@ def decode_from_worker(header: object) -> FromWorker:
 
 def _decode(header: object, types: Mapping[str, Any]) -> Any:
     try:
-        values = json.loads(header) if isinstance(header, str) else None
-    except (ValueError, RecursionError):
+        values = loads(header) if isinstance(header, str) else None
+    except ValueError:
         values = None
     if not isinstance(values, dict):
         raise InvalidFrame(f"worker message: expected an object as JSON, came {describe(header)}")

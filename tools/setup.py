@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
 GATEWAY = ROOT / "requirements" / "gateway.txt"
 DEVELOPMENT = ROOT / "requirements" / "development.txt"
+WHEELS = ROOT / "requirements" / "wheels.txt"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 
@@ -118,6 +119,7 @@ def fill_vendor() -> None:
     tools = ROOT / "tools"
     inputs = [
         ROOT / "package-lock.json",
+        WHEELS,
         tools / "vendor.py",
         *sorted((tools / "bundles").iterdir()),
     ]

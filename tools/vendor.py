@@ -1,9 +1,10 @@
-"""Fill `vendor/` with the files a browser needs, from the installed npm packages.
+"""Fill `vendor/` with the files a browser needs, from the installed npm packages and a pip index.
 
 `vendor/` is built beside itself and swapped in at the end: a build that fails
 half-way leaves the old one standing.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "vendor"
+VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
+WHEELS = ROOT / "requirements" / "wheels.txt"
 
 PYODIDE = (
     "pyodide.mjs",
@@ -19,6 +22,14 @@ PYODIDE = (
     "pyodide.asm.wasm",
     "python_stdlib.zip",
     "pyodide-lock.json",
+)
+
+# What runs a worker's packages: Pyodide 314, as its lock file says.
+INTERPRETER = (
+    "--python-version=3.14",
+    "--implementation=cp",
+    "--abi=cp314",
+    "--platform=pyemscripten_2026_0_wasm32",
 )
 
 # The editor and the terminal that PyScript fetches only for pages that have one.
@@ -34,6 +45,7 @@ def main() -> None:
         shutil.copyfile(MODULES / "pyodide" / name, building / "pyodide" / name)
     copy_pyscript(building / "pyscript")
     bundle(building)
+    download_wheels(building / "wheels")
     shutil.rmtree(VENDOR, ignore_errors=True)
     building.rename(VENDOR)
 
@@ -53,6 +65,25 @@ def bundle(target: Path) -> None:
     command = [MODULES / ".bin" / "esbuild", *entries, *options, "--loader:.css=text"]
     command.append(f"--outdir={target}")
     subprocess.run([*command, "--log-level=warning"], check=True)
+
+
+def download_wheels(target: Path) -> None:
+    """Fetch the Python packages of the workers, and list the files by their packages' names."""
+    target.mkdir()
+    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", *INTERPRETER]
+    command = [VENV_PYTHON, "-m", "pip", "download", "--quiet", *options]
+    result = subprocess.run(
+        [*command, "--dest", target, "-r", WHEELS], capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["no output"])[-1]
+        raise OSError(f"wheels: is a package index within reach (pip config)? {last}")
+    # PEP 427: the name comes first, with underscores for what is neither letter nor digit.
+    names = {
+        wheel.name.partition("-")[0].replace("_", "-").lower(): wheel.name
+        for wheel in sorted(target.glob("*.whl"))
+    }
+    (target / "wheels.json").write_text(json.dumps(names, indent=2) + "\n")
 
 
 if __name__ == "__main__":

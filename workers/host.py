@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import sys
 import time
 import traceback
@@ -117,7 +118,10 @@ class Host:
         try:
             answer, packed = _returned(run, self._begin(run, buffers, interruptible=True))
         except BaseException as error:  # also SystemExit: the worker itself goes on
-            answer, packed = _ended(run, error)
+            try:
+                answer, packed = _ended(run, error)
+            except KeyboardInterrupt:  # while the error's own text was made
+                answer, packed = Stopped(run.id), []
         finally:
             self._port.idle()
         self._post(answer, packed)
@@ -166,6 +170,10 @@ class Call:
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Tell the caller how far this is."""
+        if not math.isfinite(done):
+            raise ValueError(f"progress, done: expected a finite number, came {describe(done)}")
+        if total is not None and not math.isfinite(total):
+            total = None
         now = time.monotonic()
         if now >= self._next or (total is not None and done >= total):
             self._next = now + PROGRESS_INTERVAL

@@ -41,11 +41,14 @@ def normalized(name: str) -> str:
 async def _own(url: str) -> dict[str, str]:
     """Return the URLs of the wheels that the site has, by name."""
     import js  # type: ignore[import-not-found]
+    from pyodide.ffi import JsException  # type: ignore[import-not-found]
 
-    response = await js.fetch(url)
-    if not response.ok:
-        return {}
-    names = json.loads(str(await response.text()))
+    try:
+        response = await js.fetch(url)
+        # Some hosts answer with a page for whatever they do not have.
+        names = json.loads(str(await response.text())) if response.ok else {}
+    except (JsException, ValueError):
+        names = {}
     return {name: str(js.URL.new(file, url).href) for name, file in names.items()}
 
 

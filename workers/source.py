@@ -86,7 +86,10 @@ async def _fetch_bytes(url: str, token: str | None, job: Job) -> bytes:
     from pyodide.ffi import JsException, to_js
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    options = to_js({"headers": headers}, dict_converter=js.Object.fromEntries)
+    aborter = js.AbortController.new()
+    options = to_js(
+        {"headers": headers, "signal": aborter.signal}, dict_converter=js.Object.fromEntries
+    )
     try:
         response = await js.fetch(url, options)
         if not response.ok:
@@ -104,3 +107,6 @@ async def _fetch_bytes(url: str, token: str | None, job: Job) -> bytes:
         return b"".join(parts)
     except JsException as error:
         raise OSError(f"{url}: {error.message}") from None
+    finally:
+        # Cancelled, or refused for its status, an answer would otherwise come to its end.
+        aborter.abort()

@@ -89,7 +89,11 @@ def results(config: pytest.Config) -> dict[str, list[tuple[str, str]]]:
 
 def run_page(config: pytest.Config) -> dict[str, list[tuple[str, str]]]:
     """Open index.html with another main.py, one that runs pytest, and wait for its results."""
-    overlay = {"main.py": (HERE / "page.py").read_bytes(), "tests.zip": packed()}
+    overlay = {
+        "main.py": (HERE / "page.py").read_bytes(),
+        "tests.zip": packed(),
+        "workers/operations.py": (HERE / "operations.py").read_bytes(),
+    }
     with (
         TemporaryDirectory() as folder,
         Gateway(Path(folder) / "data") as gateway,

@@ -22,6 +22,7 @@ FILES = {
     "server/app.py": "SECRET",
     "runtime/interpreter.mjs": "export {}",
     "vendor/pyodide/pyodide.asm.wasm": "\0asm",
+    "vendor/wheels/a-1-py3-none-any.whl": "PK",
     "vendor/.stamp": "",
     "components/element.py": "",
 }
@@ -50,6 +51,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         ("/pyscript.toml", "application/toml"),
         ("/runtime/interpreter.mjs", "text/javascript; charset=utf-8"),
         ("/vendor/pyodide/pyodide.asm.wasm", "application/wasm"),
+        ("/vendor/wheels/a-1-py3-none-any.whl", "application/zip"),
         ("/components/element.py", "text/x-python; charset=utf-8"),
     ],
 )
