@@ -35,7 +35,7 @@ with starting():
     rows = SharedEvents(
         trades + "/events", tabs=tabs, token=auth, resume_after_reload=False, platform=platform
     )
-    workers = WorkerManager(platform=platform)
+    workers = WorkerManager(eager=False, platform=platform)
     session = SessionClients(auth, socket, events, rows, report=platform.report)
 
     # What cannot be understood, and why there is no connection: once each, in the console.
@@ -50,7 +50,15 @@ with starting():
     define(TabList, tabs=tabs, platform=platform)
     define(NotificationForm, api=api)
     define(ActivityForm, api=api)
-    define(DataExplorer, workers=workers, events=rows, url=trades, auth=auth, platform=platform)
+    define(
+        DataExplorer,
+        workers=workers,
+        events=rows,
+        url=trades,
+        auth=auth,
+        tabs=tabs,
+        platform=platform,
+    )
     connections = {"WebSocket": socket, "Event stream": events}
     define(ConnectionInspector, connections=connections, platform=platform)
     await drawn()

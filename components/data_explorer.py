@@ -20,7 +20,7 @@ from components.explorer_styles import STYLES
 from components.explorer_view import Shown, controls, foot, head, progress_bar, table_rows
 from components.timing import every
 from components.virtual_rows import ROW_HEIGHT, Slice, visible
-from components.watching import Onlooker
+from components.watching import Onlooker, when_seen
 from components.words import explain
 from services.auth import AuthService
 from services.dataset import View
@@ -28,6 +28,7 @@ from services.errors import HTTPFailed, RealtimeError, WorkerError, WorkerTermin
 from services.live_dataset import LiveDataset
 from services.platform import Cancel, Platform
 from services.sse_client import SSEClient
+from services.tab_sync import TabSync
 from services.worker_call import Progress
 from services.worker_manager import WorkerManager
 
@@ -53,7 +54,8 @@ HEIGHT_AT_FIRST = 448.0
 class DataExplorer(Element):
     """Sort by the headings, filter by conditions, watch the numbers at the foot and the plot.
 
-    The attribute `heading` names it.
+    The attribute `heading` names it. Of many tabs, the one that leads loads the rows at once, the
+    others when somebody sees where they are to be.
     """
 
     tag = "data-explorer"
@@ -79,9 +81,11 @@ class DataExplorer(Element):
         url: str,
         platform: Platform,
         auth: AuthService | None = None,
+        tabs: TabSync | None = None,
     ) -> None:
         self._events = events
         self._auth = auth
+        self._tabs = tabs
         self._platform = platform
         self._live = LiveDataset(
             workers,
@@ -117,8 +121,13 @@ class DataExplorer(Element):
             self._count_frames()
         if self._auth is not None:
             self.lifetime.callback(self._auth.on("login", self._logged_in))
-        self._load()
         self.start(self._follow())
+        if self._tabs is None:
+            self._load()
+            return
+        self.lifetime.callback(self._tabs.on("leader-changed", lambda *_: self._lead()))
+        self.lifetime.callback(when_seen(self._host, self._begin))
+        self._lead()
 
     def render(self) -> Template:
         """Show what there is."""
@@ -215,6 +224,14 @@ class DataExplorer(Element):
 
     def _logged_in(self, _: Any) -> None:
         if self.state == "problem":
+            self._load()
+
+    def _lead(self) -> None:
+        if self._tabs is not None and self._tabs.is_leader:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self.state == "waiting":
             self._load()
 
     def _cancel(self, event: JsProxy) -> None:

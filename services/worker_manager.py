@@ -38,9 +38,10 @@ class WorkerManager:
     """Runs the operations of a Python file in workers of its own.
 
     Args:
-        url: the file, relative to the page. The first worker starts at once, others when needed.
+        url: the file, relative to the page.
         size: how many workers at most, but one less than the machine has processors.
         packages: names of packages that the file imports, installed before it is run.
+        eager: whether the first worker starts at once, or, as the others do, when needed.
         queue_limit: how many calls may wait for a worker.
         start_timeout: seconds a worker may take until it is ready, its packages included.
         heartbeat_timeout: seconds without a sign of life after which a worker that has a call
@@ -60,6 +61,7 @@ class WorkerManager:
         size: int = 1,
         packages: Sequence[str] = (),
         queue_limit: int = 1000,
+        eager: bool = True,
         start_timeout: float = 60,
         heartbeat_timeout: float = 10,
         stop_timeout: float = 1,
@@ -82,6 +84,8 @@ class WorkerManager:
         self._platform = platform
         self._tasks = Tasks(platform.report)
         self._pool = Pool(start, limits, self.size, queue_limit, platform)
+        if eager:
+            self._pool.begin()
 
     @property
     def operations(self) -> Mapping[str, Operation]:
