@@ -18,7 +18,7 @@ from typing import Any
 from . import packing
 from .dataset import Dataset
 from .describe import describe
-from .errors import ConfigurationError, InvalidCall, WorkerError
+from .errors import ConfigurationError, InvalidCall, NotTransferable, WorkerError
 from .operation import Operation, fields_named, marked
 from .options import count, seconds
 from .platform import Platform, default_platform
@@ -244,7 +244,7 @@ class WorkerManager:
     async def _forget(self, dataset: int, slots: Sequence[Slot]) -> None:
         async def forget(slot: Slot) -> None:
             # However many calls wait, and however long: nobody else would ever do it.
-            with contextlib.suppress(WorkerError):
+            with contextlib.suppress(WorkerError, NotTransferable):
                 await self.ask(
                     slot,
                     "dataset.release",

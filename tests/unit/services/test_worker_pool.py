@@ -42,9 +42,10 @@ def pool_of(platform, size=1, queue_limit=100):
     return Pool(START, LIMITS, size, queue_limit, platform)
 
 
-async def called(pool, *, priority=0, timeout=30, on_progress=None, slot=None, limited=True):
+async def called(pool, *, slot=None, **wanted):
     """What a manager does for each call."""
-    with pool.call("sort", priority, timeout, on_progress, limited=limited) as call:
+    settings = {"priority": 0, "timeout": 30, "on_progress": None, **wanted}
+    with pool.call("sort", **settings) as call:
         if slot is not None:
             pool.bind(call, slot)
         await pool.until_known(call)
@@ -250,10 +251,10 @@ async def test_a_priority_is_a_number(platform, priority):
     assert pool.calls == {}
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan, None, "1", True, 10**400], ids=str)
-async def test_a_timeout_is_a_positive_number(platform, timeout):
+@pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan, None, "1", True, 10**400], ids=str)
+async def test_a_timeout_is_a_positive_number(platform, seconds):
     pool = pool_of(platform)
-    (task,) = await calls(pool, timeout=timeout)
+    (task,) = await calls(pool, timeout=seconds)
     await ends(task, ConfigurationError)
     assert pool.calls == {}
 
