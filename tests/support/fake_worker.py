@@ -133,18 +133,31 @@ class HostedWorker(FakeWorker):
     def __init__(self, listener: WorkerListener, functions: Functions | BaseException) -> None:
         super().__init__(listener)
         self._loop = asyncio.get_running_loop()
+        self._held: list[tuple[str, list[bytes]]] | None = None
         self.source = FakeSource(functions)
         self.host = Host(_HostPort(self), self.source)
         self._loop.call_soon(self._begin)
 
     def post(self, header: str, buffers: Sequence[bytes]) -> None:
         super().post(header, buffers)
-        self._loop.call_soon(self._deliver, header, list(buffers))
+        if self._held is not None:
+            self._held.append((header, list(buffers)))
+        else:
+            self._loop.call_soon(self._deliver, header, list(buffers))
 
     def terminate(self) -> None:
         super().terminate()
         if self.host._running is not None:
             self.host._running[1].cancel()
+
+    def hold(self) -> None:
+        """Keep what is posted until `let_go`, and deliver it all at once then."""
+        self._held = []
+
+    def let_go(self) -> None:
+        held, self._held = self._held or [], None
+        for header, buffers in held:
+            self._deliver(header, buffers)
 
     def _begin(self) -> None:
         if not self.gone:
