@@ -137,7 +137,9 @@ def unknown_field(name: str, rows: Sequence[Any]) -> InvalidCall:
         known.update(dict.fromkeys(row))
     there = [str(field) for field in known][:NAMED]
     more = f" … ({len(known)})" if len(known) > NAMED else ""
-    return InvalidCall(f"field: expected one of {', '.join(there)}{more}, came {describe(name)}")
+    return InvalidCall(
+        f"field: expected one of {', '.join(there) or 'none at all'}{more}, came {describe(name)}"
+    )
 
 
 def check_rows(data: object) -> Sequence[Row]:

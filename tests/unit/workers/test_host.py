@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -43,17 +44,17 @@ async def forever(value: Any) -> Any:
     await asyncio.Event().wait()
 
 
-class Unprintable(Exception):
+class UnprintableError(Exception):
     def __str__(self):
         raise RuntimeError("no text")
 
 
-class Quits(Exception):
+class QuitsError(Exception):
     def __str__(self):
         sys.exit(3)
 
 
-class Ours(WorkerError):
+class OursError(WorkerError):
     def __init__(self):
         pass
 
@@ -243,11 +244,15 @@ async def test_damaged_data_is_an_error_not_the_end(layout, buffers):
     ("function", "type_", "words"),
     [
         (lambda: throw(ValueError("a", object())), "ValueError", "object"),
-        (lambda: throw(Unprintable()), "Unprintable", "its text raised RuntimeError"),
-        (lambda: throw(Unprintable(Handle())), "Unprintable", "its text raised RuntimeError"),
+        (lambda: throw(UnprintableError()), "UnprintableError", "its text raised RuntimeError"),
+        (
+            lambda: throw(UnprintableError(Handle())),
+            "UnprintableError",
+            "its text raised RuntimeError",
+        ),
         (lambda: throw(KeyError(Handle())), "KeyError", "its text raised RuntimeError"),
-        (lambda: throw(Quits()), "Quits", "its text raised SystemExit"),
-        (lambda: throw(Ours()), "Ours", ""),
+        (lambda: throw(QuitsError()), "QuitsError", "its text raised SystemExit"),
+        (lambda: throw(OursError()), "OursError", ""),
         (lambda: throw(KeyError("\ud800")), "KeyError", r"'\ud800'"),
         (lambda: throw(ValueError("\ud800")), "ValueError", r"\ud800"),
         (lambda: throw(SystemExit(3)), "SystemExit", "3"),
@@ -423,7 +428,7 @@ async def test_progress_is_not_told_more_often_than_it_can_be_seen(monkeypatch):
     run(host, "counts")
     told = [header for header in port.headers if header["kind"] == "progressed"]
     assert len(told) in range(19, 22)
-    apart = [b["done"] - a["done"] for a, b in zip(told, told[1:], strict=False)]
+    apart = [b["done"] - a["done"] for a, b in itertools.pairwise(told)]
     assert min(apart) >= PROGRESS_INTERVAL * 1000 - 1
     assert told[0] == {
         "kind": "progressed",
