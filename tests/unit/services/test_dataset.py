@@ -464,7 +464,7 @@ async def test_rows_that_cannot_be_fetched_are_no_dataset(platform, monkeypatch)
 
     monkeypatch.setattr(residents.source, "fetch_rows", fetch_rows)
     manager = hosting(platform)
-    with pytest.raises(WorkerError, match="OSError: .*/app/x: HTTP 404"):
+    with pytest.raises(WorkerError, match=r"OSError: .*/app/x: HTTP 404"):
         await manager.load_url("x")
     await until(lambda: manager.pending == 0 and len(manager._tasks) == 0)
     clean(manager, platform)

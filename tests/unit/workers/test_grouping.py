@@ -49,7 +49,7 @@ def test_rows_with_the_same_values_are_a_group(rows, fields):
 @given(rows_of(st.none() | st.integers(0, 2) | INTEGERS), st.data())
 def test_each_group_has_numbers_about_its_own_rows(rows, data):
     table = table_of(rows)
-    some = sorted(data.draw(st.sets(st.integers(0, len(rows)))))
+    some = [n for n in range(len(rows)) if data.draw(st.booleans())]
     wanted = [("sum", "b", None), ("percentile", "ö", 30), ("count", None, None)]
     found = grouped(table, ["a"], wanted, some)
     for group, (_, members) in zip(found, naive([table.rows[n] for n in some], ["a"]), strict=True):
@@ -62,12 +62,12 @@ def test_each_group_has_numbers_about_its_own_rows(rows, data):
 
 def test_nan_is_one_group_whatever_object_it_is():
     table = table_of([{"a": float("nan")}, {"a": math.nan}, {"a": float("nan")}, {"a": 1}])
-    assert [group["count"] for group in grouped(table, ["a"], [])] == [3, 1, 1]
-    assert [group["count"] for group in grouped(table, ["a", "b"], [])] == [3, 1, 1]
+    assert [group["count"] for group in grouped(table, ["a"], [])] == [3, 1]
+    assert [group["count"] for group in grouped(table, ["a", "b"], [])] == [3, 1]
 
 
 def test_by_no_field_all_rows_are_one_group():
-    assert grouped(table_of([{"a": 1}]), [], [("sum", "a", None)]) == [{"count": 2, "sum_a": 1}]
+    assert grouped(table_of([{"a": 1}]), [], [("sum", "a", None)]) == [{"count": 1, "sum_a": 1}]
 
 
 @pytest.mark.parametrize("wanted", [[], [("count", None, None)]], ids=str)
