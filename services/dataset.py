@@ -182,7 +182,7 @@ class Dataset(View):
     def release(self) -> asyncio.Future[None]:
         """Keep the rows no longer. Need not be awaited."""
         self._released = True
-        return self._manager.forget(self._number)
+        return self._manager.forget(self._number, self._slot)
 
     async def ask(self, operation: str, options: dict[str, Any], *, priority: float = 0) -> Any:
         """Ask the worker that has the rows."""

@@ -129,6 +129,10 @@ def operation(function: FunctionT) -> FunctionT:
             raise ConfigurationError(
                 f"{function.__name__}: expected parameters with a name, came {parameter}"
             )
+        if parameter.kind is parameter.POSITIONAL_ONLY and (position > 0 or hint is Job):
+            raise ConfigurationError(
+                f"{function.__name__}, {name}: expected a parameter to be named, came one before /"
+            )
         if hint is Job:
             job = name
         elif position == 0 and parameter.kind is not parameter.KEYWORD_ONLY:

@@ -49,6 +49,10 @@ _WORDS = {
 }
 
 
+DEEPEST = 32
+"""How deep a type from a worker may be nested."""
+
+
 def from_annotation(annotation: Any) -> Any:
     """Return an annotation as data. Raises ConfigurationError for one that is none of the table."""
     try:
@@ -61,7 +65,7 @@ def from_annotation(annotation: Any) -> Any:
         return ["list", from_annotation(arguments[0]) if arguments else "any"]
     if annotation is dict or (origin is dict and arguments[:1] == (str,)):
         return ["dict", from_annotation(arguments[1]) if arguments else "any"]
-    if origin is typing.Literal and all(isinstance(each, str) for each in arguments):
+    if origin is typing.Literal and arguments and all(isinstance(each, str) for each in arguments):
         return ["choice", *arguments]
     if origin in (typing.Union, types.UnionType):
         return ["union", *map(from_annotation, arguments)]
@@ -71,20 +75,20 @@ def from_annotation(annotation: Any) -> Any:
     )
 
 
-def is_type(data: object) -> bool:
+def is_type(data: object, depth: int = 0) -> bool:
     """Tell whether `data`, from a worker, is a type as in the table."""
     if isinstance(data, str):
         return data in _WORDS
-    if not isinstance(data, list) or not data:
+    if not isinstance(data, list) or not data or depth == DEEPEST:
         return False
     kind, *parts = data
     match kind:
         case "list" | "dict":
-            return len(parts) == 1 and is_type(parts[0])
+            return len(parts) == 1 and is_type(parts[0], depth + 1)
         case "choice":
             return bool(parts) and all(isinstance(part, str) for part in parts)
         case "union":
-            return bool(parts) and all(is_type(part) for part in parts)
+            return bool(parts) and all(is_type(part, depth + 1) for part in parts)
     return False
 
 

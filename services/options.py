@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Collection
 
@@ -12,9 +13,10 @@ from .errors import ConfigurationError
 def seconds(name: str, value: object) -> float:
     """Return a positive, finite number of seconds, or raise ConfigurationError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-        if math.isfinite(number) and number > 0:
-            return number
+        with contextlib.suppress(OverflowError):  # an integer that no float holds
+            number = float(value)
+            if math.isfinite(number) and number > 0:
+                return number
     raise ConfigurationError(f"{name}: expected a positive number, came {describe(value)}")
 
 

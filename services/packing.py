@@ -8,7 +8,8 @@
 | `indices` | one, row numbers as 32-bit integers of the machine's byte order                 |
 
 Both ends run the same interpreter, so `marshal` fits, and it is exact: integers of any size, NaN,
-None, booleans and text come out as they went in. A column without its field is None there.
+None, booleans and text come out as they went in. A column without its field is None there, and
+what has a buffer, as an array has, comes out as bytes.
 Of long data each chunk is a step of its own, and the page lives between them.
 """
 
@@ -68,14 +69,16 @@ async def pack_columns(rows: Sequence[Row], names: Sequence[str], pause: Pause) 
     """
     packed = []
     absent = set(names)
+    seen = 0
     async for chunk in chunks(rows, pause):
         columns = []
         for name in names:
-            column, is_there = _column(chunk, name)
+            column, is_there = _column(chunk, name, seen)
             columns.append(column)
             if is_there:
                 absent.discard(name)
         packed.append(_dumps(columns, PLAIN))
+        seen += len(chunk)
     if absent and rows:
         raise unknown_field(min(absent), rows)
     return packed
@@ -106,6 +109,8 @@ def pack_indices(indices: Sequence[int]) -> bytes:
 async def pick(rows: Sequence[Row], buffers: Sequence[bytes], pause: Pause) -> list[Row]:
     """Return the rows of a buffer of `pack_indices`. Raises NotTransferable if one is not there."""
     indices = array("I")
+    if not isinstance(rows, (list, tuple)):
+        raise NotTransferable(f"row numbers: expected none without rows, came {describe(rows)}")
     try:
         indices.frombytes(b"".join(buffers))
         return (
@@ -132,7 +137,9 @@ def unknown_field(name: str, rows: Sequence[Any]) -> InvalidCall:
         known.update(dict.fromkeys(row))
     there = [str(field) for field in known][:NAMED]
     more = f" … ({len(known)})" if len(known) > NAMED else ""
-    return InvalidCall(f"field: expected one of {', '.join(there)}{more}, came {describe(name)}")
+    return InvalidCall(
+        f"field: expected one of {', '.join(there) or 'none at all'}{more}, came {describe(name)}"
+    )
 
 
 def check_rows(data: object) -> Sequence[Row]:
@@ -152,14 +159,15 @@ def no_row(number: int, value: object) -> NotTransferable:
     return NotTransferable(f"row {number}: expected a dict, came {describe(value)}")
 
 
-def _column(rows: Sequence[Row], name: str) -> tuple[list[Any], bool]:
-    """Return a column, and whether any row has it."""
+def _column(rows: Sequence[Row], name: str, first: int) -> tuple[list[Any], bool]:
+    """Return a column, and whether any row has it; `first` is the number of the first row."""
     try:
-        return [row[name] for row in rows], True
-    except KeyError:
-        return [row.get(name) for row in rows], any(name in row for row in rows)
+        try:
+            return [row[name] for row in rows], True
+        except KeyError:
+            return [row.get(name) for row in rows], any(name in row for row in rows)
     except (TypeError, AttributeError):
-        bad = next((n, row) for n, row in enumerate(rows) if not isinstance(row, Mapping))
+        bad = next((n, row) for n, row in enumerate(rows, first) if not isinstance(row, Mapping))
         raise no_row(*bad) from None
 
 
@@ -188,7 +196,7 @@ def _stranger(value: Any) -> str:
             return "values nested deeper than 100"
         inner: list[tuple[str, Any]] = []
         if type(each) is dict:
-            inner = [(f"{place}[{key!r}]"[:120], child) for key, child in each.items()]
+            inner = [(f"{place}[{describe(key)}]"[:120], child) for key, child in each.items()]
             inner += [(f"a key of {place or 'it'}", key) for key in each]
         elif type(each) in (list, tuple, set, frozenset):
             inner = [(f"{place}[{n}]"[:120], child) for n, child in enumerate(each)]

@@ -18,7 +18,7 @@ from typing import Any
 from . import packing
 from .dataset import Dataset
 from .describe import describe
-from .errors import ConfigurationError, InvalidCall, QueueFull, WorkerError
+from .errors import ConfigurationError, InvalidCall, NotTransferable, WorkerError
 from .operation import Operation, fields_named, marked
 from .options import count, seconds
 from .platform import Platform, default_platform
@@ -32,6 +32,9 @@ from .worker_slot import Limits, Slot
 from .worker_task import WorkerTask
 
 DEFAULT_URL = "./workers/data_processor.py"
+
+LONGEST_RELEASE = 86_400
+"""Seconds that a release may wait for its worker."""
 
 
 class WorkerManager:
@@ -120,11 +123,14 @@ class WorkerManager:
 
         Raises:
             InvalidCall: there is no such operation, option or field.
-            NotTransferable: the data cannot go to a worker.
+            NotTransferable: the data cannot go to a worker, or the result is none.
+            ConfigurationError: `timeout` or `priority` is none.
             QueueFull: `queue_limit` calls wait already.
             WorkerTimeout, WorkerCrashed, WorkerStartFailed, WorkerTerminated: there is no result.
             WorkerError: the operation raised; with its type, message and traceback.
         """
+        # The rows of this moment: what comes back are their numbers.
+        data = data[:] if isinstance(data, list) else data
         with self._pool.call(_name(type), priority, timeout, on_progress) as call:
             await self._pool.until_known(call)
             operation = self._pool.operation(call.operation)
@@ -201,7 +207,6 @@ class WorkerManager:
     def terminate(self) -> None:
         """End all workers. Calls that have no result fail, and so does every one after this."""
         self._pool.terminate()
-        self._tasks.cancel()
 
     # What a `Dataset` needs
 
@@ -215,13 +220,15 @@ class WorkerManager:
         timeout: float = 30,  # noqa: ASYNC109
         priority: float = 0,
         on_progress: OnProgress | None = None,
+        limited: bool = True,
     ) -> tuple[Any, Slot]:
         """Run an operation on a dataset, in its worker or, to load it, in any.
 
         Returns the result and the worker. Raises DatasetLost if that is gone, and what `process`
         does.
         """
-        with self._pool.call(operation, priority, timeout, on_progress) as call:
+        rows = rows[:] if isinstance(rows, list) else rows
+        with self._pool.call(operation, priority, timeout, on_progress, limited=limited) as call:
             if slot is not None:
                 self._pool.bind(call, slot)
             await self._pool.until_known(call)
@@ -234,14 +241,24 @@ class WorkerManager:
             assert call.slot is not None
             return packing.unpack(answer), call.slot
 
-    def forget(self, dataset: int) -> asyncio.Future[None]:
-        """Release a dataset wherever it is; whoever wants to know when may await it."""
-        return self._tasks.spawn(self._forget(dataset))
+    def forget(self, dataset: int, slot: Slot | None) -> asyncio.Future[None]:
+        """Release a dataset in its worker, or wherever it is; who wants to know when awaits it."""
+        slots = self._pool.alive if slot is None else [slot]
+        return self._tasks.spawn(self._forget(dataset, slots))
 
-    async def _forget(self, dataset: int) -> None:
-        for slot in self._pool.alive:
-            with contextlib.suppress(WorkerError, QueueFull):
-                await self.ask(slot, "dataset.release", {"dataset": dataset})
+    async def _forget(self, dataset: int, slots: Sequence[Slot]) -> None:
+        async def forget(slot: Slot) -> None:
+            # However many calls wait, and however long: nobody else would ever do it.
+            with contextlib.suppress(WorkerError, NotTransferable):
+                await self.ask(
+                    slot,
+                    "dataset.release",
+                    {"dataset": dataset},
+                    timeout=LONGEST_RELEASE,
+                    limited=False,
+                )
+
+        await asyncio.gather(*map(forget, slots))
 
     async def _pack(
         self, call: Call, operation: Operation, data: Any, options: dict[str, Any]

@@ -184,7 +184,8 @@ def _decode(header: object, types: Mapping[str, Any]) -> Any:
         raise InvalidFrame(f"worker message, kind: expected {expected}, came {describe(kind)}")
     names = [field.name for field in fields(type_)]
     if set(values) != set(names):
-        raise InvalidFrame(f"{kind}: expected {', '.join(names)}, came {', '.join(values) or '-'}")
+        came = describe(", ".join(values))
+        raise InvalidFrame(f"{kind}: expected {', '.join(names) or 'nothing more'}, came {came}")
     for name, value in values.items():
         expected, check = _CHECKS.get(name, _IS_TEXT)
         if not check(value):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from .describe import describe
 from .errors import (
+    ConfigurationError,
     DatasetLost,
     InvalidCall,
     QueueFull,
@@ -30,9 +31,9 @@ READY_MARK = "worker-ready"
 class Pool:
     """At most `size` workers, and at most `queue_limit` calls that none of them has yet.
 
-    The first worker starts at once, another when a call would have to wait. One that is lost is
+    The first worker starts with `begin` or the first call, another when a call would have to wait. One that is lost is
     replaced at once, unless it could not be started, or died without having been of use: then
-    the next call tries again.
+    the next call tries again. Whoever waits while there is no worker left fails.
     """
 
     def __init__(
@@ -50,8 +51,13 @@ class Pool:
         self._known: asyncio.Future[None] | None = None
         self._number = 0
         self._was_ready = False
+        self._may_start = True
+        """Whether there was a new call since a worker could not be started."""
         self._terminated: WorkerTerminated | None = None
-        self._add_slot()
+
+    def begin(self) -> None:
+        """Start the first worker. Raises what the browser has against it."""
+        self._slots.append(Slot(self, self._start, self._limits, self._platform))
 
     @property
     def alive(self) -> list[Slot]:
@@ -60,17 +66,27 @@ class Pool:
 
     @contextmanager
     def call(
-        self, operation: str, priority: float, timeout: float, on_progress: OnProgress | None
+        self,
+        operation: str,
+        priority: float,
+        timeout: float,
+        on_progress: OnProgress | None,
+        *,
+        limited: bool = True,
     ) -> Iterator[Call]:
         """Make a call that has an end however its caller leaves it.
 
-        Raises WorkerTerminated or QueueFull, and ConfigurationError for a timeout that is none.
+        Raises WorkerTerminated, QueueFull if it is `limited`, and ConfigurationError for a timeout
+        or a priority that is none.
         """
         seconds("timeout", timeout)
+        if not isinstance(priority, (int, float)) or priority != priority:
+            raise ConfigurationError(f"priority: expected a number, came {describe(priority)}")
         if self._terminated is not None:
             raise WorkerTerminated(self._terminated.message)
-        busy = sum(slot.state in ("running", "stopping") for slot in self._slots)
-        if len(self.calls) - busy >= self._queue_limit:
+        # What stops was left by its caller, and is no call any more.
+        busy = sum(slot.state == "running" for slot in self._slots)
+        if limited and len(self.calls) - busy >= self._queue_limit:
             raise QueueFull(f"workers: expected at most {self._queue_limit} waiting calls")
         self._number += 1
         call = Call(
@@ -98,6 +114,7 @@ class Pool:
         """Wait until a worker has told what it can do. Raises what has ended the call."""
         call.check()
         if not self._was_ready:
+            self._may_start = True
             if not self._slots:
                 self._add_slot()
             if self._known is None:
@@ -115,6 +132,7 @@ class Pool:
         call.check()
         # The highest priority first, then the oldest.
         heapq.heappush(self._queue, (-call.priority, call.id, call))
+        self._may_start = True
         self._dispatch()
 
     def terminate(self) -> None:
@@ -152,10 +170,9 @@ class Pool:
             if call.slot is slot:
                 call.failed(DatasetLost(f"the dataset went with its worker ({error})"))
         if isinstance(error, WorkerStartFailed):
-            if not self._slots:
-                for call in tuple(self.calls.values()):
-                    call.failed(error)
-        elif slot.was_of_use:
+            self._not_started(error)
+            return
+        if slot.was_of_use:
             self._add_slot()
         self._dispatch()
 
@@ -186,7 +203,7 @@ class Pool:
         self._queue = kept  # in order, which is a heap too
         anywhere = sum(entry[2].slot is None for entry in kept)
         starting = sum(slot.state == "starting" for slot in self._slots)
-        if anywhere > starting and len(self._slots) < self._size:
+        if anywhere > starting and len(self._slots) < self._size and self._may_start:
             self._add_slot()
 
     def _idle(self, call: Call) -> Slot | None:
@@ -194,4 +211,13 @@ class Pool:
         return next((slot for slot in wanted if slot.state == "idle"), None)
 
     def _add_slot(self) -> None:
-        self._slots.append(Slot(self, self._start, self._limits, self._platform))
+        try:
+            self._slots.append(Slot(self, self._start, self._limits, self._platform))
+        except Exception as error:
+            self._not_started(WorkerStartFailed(str(error), type(error).__name__))
+
+    def _not_started(self, error: WorkerStartFailed) -> None:
+        self._may_start = False
+        if not self._slots:
+            for call in tuple(self.calls.values()):
+                call.failed(error)

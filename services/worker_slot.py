@@ -16,6 +16,7 @@ from .describe import describe
 from .errors import (
     InvalidCall,
     InvalidFrame,
+    NotTransferable,
     WorkerCrashed,
     WorkerError,
     WorkerHung,
@@ -39,6 +40,9 @@ from .worker_messages import (
     decode_from_worker,
     encode,
 )
+
+LATE = 1.0
+"""Seconds by which a timer is late in a page that was not there to hear its worker."""
 
 
 class Running(Protocol):
@@ -103,7 +107,13 @@ class Slot:
         self.was_of_use = True
         self._call = call
         self._watch()
-        self._worker.post(encode(call.run), call.buffers)
+        try:
+            self._worker.post(encode(call.run), call.buffers)
+        except Exception as error:  # too much to be copied, say: the worker knows nothing of it
+            self._call = None
+            self._expect_nothing()
+            self.state = "idle"
+            call.failed(NotTransferable(f"the call could not be posted: {error}"))
 
     def stop_sign(self) -> str:
         """Return what a call is to be sent with, so that it can be stopped."""
@@ -140,7 +150,8 @@ class Slot:
         try:
             self._take(decode_from_worker(header), buffers)
         except InvalidFrame as error:
-            self.end(WorkerCrashed(f"the worker sent what is no message: {error}"))
+            lost = WorkerStartFailed if self.state == "starting" else WorkerCrashed
+            self.end(lost(f"the worker sent what is no message: {error}"))
 
     def failed(self, reason: str) -> None:
         """Hear that the worker is lost."""
@@ -205,9 +216,18 @@ class Slot:
         seconds = self._limits.heartbeat_timeout
         self._expect(seconds, WorkerHung(f"the worker gave no sign of life for {seconds:g} s"))
 
-    def _expect(self, seconds: float, otherwise: WorkerError) -> None:
+    def _expect(self, seconds: float, otherwise: WorkerError, *, again: bool = True) -> None:
         self._expect_nothing()
-        self._timer = self._platform.call_later(seconds, lambda: self.end(otherwise))
+        late = self._platform.now() + seconds + LATE
+
+        def over() -> None:
+            # A page that slept, or was busy, may not have heard yet what came meanwhile.
+            if again and self._platform.now() > late:
+                self._expect(seconds, otherwise, again=False)
+            else:
+                self.end(otherwise)
+
+        self._timer = self._platform.call_later(seconds, over)
 
     def _expect_nothing(self) -> None:
         if self._timer is not None:

@@ -2,8 +2,9 @@
 
 Rows without a value (the field missing, or None) do not count, except in `count`. Of no values,
 `sum` and `average` are 0 and the others None. Whole numbers are added exactly, however long;
-with fractions among them the sum is the one nearest to the exact one (`math.fsum`). NaN makes
-every result NaN that depends on it. `min` and `max` take text as well as numbers.
+with fractions among them the sum is the one nearest to the exact one (`math.fsum`, for which whole
+numbers above 2⁵³ are the nearest fraction). NaN makes every result NaN that depends on it, and is
+one value to `distinct`. `min` and `max` take text as well as numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from services.errors import InvalidCall
 from workers.values import has_nan
 
 Number = int | float
+SMALLEST = 1e-290
+"""A variance above which the squares that it is the sum of have lost nothing."""
+
 NUMBER_TYPES = frozenset({int, float, bool})
 
 
@@ -68,32 +72,46 @@ def percentile(values: Sequence[Number], part: float) -> Number | None:
     share = position - at
     if not share or low == high:
         return low
+    if not (is_finite(low) and is_finite(high)):
+        return float(high) if is_finite(low) else low if is_finite(high) else math.nan
     try:
-        return low + (high - low) * share if share != 0.5 else (low + high) / 2
+        between = low + (high - low) * share if share != 0.5 else (low + high) / 2
+        if math.isfinite(between):
+            return between
     except OverflowError:
-        return low + int((high - low) * Fraction(share))
+        pass
+    return _nearest(Fraction(low) + (Fraction(high) - Fraction(low)) * Fraction(share))
 
 
 def stdev(values: Sequence[Number]) -> float | None:
     """Return the standard deviation of a sample, None of fewer than two values."""
     if len(values) < 2:
         return None
-    if not all(map(_is_finite, values)):
+    if not all(map(is_finite, values)):
         return math.nan
     try:
         mean = math.fsum(values) / len(values)
         # Two passes (Welford's first form): as exact as it gets without fractions.
         deviations = [value - mean for value in values]
         squares = math.fsum([each * each for each in deviations])
-        return math.sqrt(
-            max(0.0, squares - math.fsum(deviations) ** 2 / len(values)) / (len(values) - 1)
-        )
-    except OverflowError:
+        variance = (squares - math.fsum(deviations) ** 2 / len(values)) / (len(values) - 1)
+        if SMALLEST < variance < math.inf:
+            return math.sqrt(variance)
+    except (OverflowError, ValueError):
+        pass
+    if min(values) == max(values):
+        return 0.0
+    try:  # squares that no float holds, or next to none
         return float(statistics.stdev(map(Fraction, values)))
+    except OverflowError:
+        return math.inf
 
 
 def distinct(values: Sequence[Any]) -> int:
     """Return how many different values there are."""
+    if has_nan(values):
+        # One is not equal to itself, and may or may not be the same object.
+        return distinct([value for value in values if value == value]) + 1
     try:
         return len(set(values))
     except TypeError:
@@ -178,17 +196,22 @@ def numbers(values: list[Any]) -> list[Any]:
     return kept
 
 
-def _is_finite(value: Number) -> bool:
+def is_finite(value: Number) -> bool:
+    """Tell whether a number is neither NaN nor an infinity, also one that no float holds."""
     return isinstance(value, int) or math.isfinite(value)
 
 
 def _huge(values: Sequence[Number]) -> Number:
     """Return a sum that is, or passes through, more than a float can hold."""
-    odd = [value for value in values if not _is_finite(value)]
+    odd = [value for value in values if not is_finite(value)]
     if odd:
         return sum(odd)
-    exact = sum(map(Fraction, values))
+    return _nearest(sum(map(Fraction, values)))
+
+
+def _nearest(exact: Fraction | int) -> Number:
+    """Return a float, or a whole number where there is none so large."""
     try:
         return float(exact)
     except OverflowError:
-        return int(exact)
+        return round(exact)

@@ -2,8 +2,9 @@
 
 A condition is `{"field": …, "operator": …, "value": …}`, or `{"all": […]}` or `{"any": […]}` of
 conditions. A row that lacks the field, or has None there, equals None and nothing else, and no
-other operator is met by it but `not_equals`. Values that Python cannot compare do not meet
-`greater` and its like: nothing is both text and less than 5. NaN is equal to nothing.
+other operator is met by it but `not_equals`, and `in` where None is among the values. Values that
+Python cannot compare do not meet `greater` and its like: nothing is both text and less than 5. NaN
+is equal to nothing.
 """
 
 from __future__ import annotations
@@ -23,19 +24,28 @@ Test = Callable[[Any], bool]
 
 def _contains(wanted: Any) -> Test:
     text = str(wanted)
-    return lambda value: value is not None and text in (value if type(value) is str else str(value))
+    return lambda value: (
+        value is not None and text in (value if type(value) is str else _text(value))
+    )
 
 
 def _starts_with(wanted: Any) -> Test:
     text = str(wanted)
-    return lambda value: value is not None and str(value).startswith(text)
+    return lambda value: value is not None and _text(value).startswith(text)
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        return ""
 
 
 def _in(wanted: Any) -> Test:
     if not isinstance(wanted, (list, tuple)):
         raise InvalidCall(f"in, value: expected an array, came {describe(wanted)}")
     try:
-        known = frozenset(wanted)
+        known = frozenset(each for each in wanted if each == each)
     except TypeError:
         return lambda value: any(value == each for each in wanted)
 

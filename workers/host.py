@@ -78,6 +78,7 @@ class Host:
         }
         self._started = False
         self._running: tuple[int, asyncio.Task[None]] | None = None
+        self._job: Call | None = None
 
     def begin(self) -> None:
         """Say hello."""
@@ -96,7 +97,9 @@ class Host:
                     raise InvalidFrame(f"run: expected none while one runs, came {id}")
                 function = self._find(run.operation)[0]
                 if inspect.iscoroutinefunction(function):
-                    self._running = (id, asyncio.ensure_future(self._run_async(run, buffers)))
+                    task = asyncio.ensure_future(self._run_async(run, buffers))
+                    task.add_done_callback(lambda task: self._never_ran(run, task))
+                    self._running = (id, task)
                 else:
                     self._run(run, buffers)
             case Stop(id=id):
@@ -124,7 +127,7 @@ class Host:
                 answer, packed = Stopped(run.id), []
         finally:
             self._port.idle()
-        self._post(answer, packed)
+        self._answer(answer, packed)
 
     async def _run_async(self, run: Run, buffers: list[bytes]) -> None:
         try:
@@ -134,7 +137,20 @@ class Host:
         finally:
             self._port.idle()
         self._running = None
-        self._post(answer, packed)
+        self._answer(answer, packed)
+
+    def _never_ran(self, run: Run, task: asyncio.Task[None]) -> None:
+        """Answer for a call that was stopped before it began: nothing in it ran, or answered."""
+        if task.cancelled():
+            self._running = None
+            self._answer(Stopped(run.id), [])
+
+    def _answer(self, message: FromWorker, buffers: list[bytes]) -> None:
+        if self._job is not None:
+            # Whoever still has it tells of a call that is over.
+            self._job.is_over = True
+            self._job = None
+        self._post(message, buffers)
 
     def _begin(self, run: Run, buffers: list[bytes], *, interruptible: bool) -> Any:
         """Call the operation. An interruption ends within, or is raised here."""
@@ -145,7 +161,7 @@ class Host:
         options = wanted.check(packing.unpack(buffers[:1]))
         values = [] if wanted.takes == "nothing" else [_data(run, buffers[1:])]
         if job:
-            options[job] = Call(run.id, self._post)
+            options[job] = self._job = Call(run.id, self._post)
         self._port.busy(run.stop, interruptible)
         result = function(*values, **options)
         if interruptible:
@@ -164,12 +180,15 @@ class Call:
     """Implements `services.operation.Job`."""
 
     def __init__(self, id: int, post: Any) -> None:
+        self.is_over = False
         self._id = id
         self._post = post
         self._next = 0.0
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Tell the caller how far this is."""
+        if self.is_over:
+            return
         if not math.isfinite(done):
             raise ValueError(f"progress, done: expected a finite number, came {describe(done)}")
         if total is not None and not math.isfinite(total):
@@ -211,11 +230,11 @@ def _ended(run: Run, error: BaseException) -> tuple[FromWorker, list[bytes]]:
 
 def _envelope(error: BaseException) -> tuple[str, str, str]:
     """Return type, message and traceback, whatever the exception is like."""
-    if isinstance(error, WorkerError) and error.traceback:
+    if isinstance(error, WorkerError) and vars(error).get("traceback"):
         return error.type, error.message, error.traceback
     try:
         message = str(error)
-    except Exception as unspeakable:
+    except BaseException as unspeakable:
         message = f"(its text raised {type(unspeakable).__name__})"
     try:
         # Our own frames, which led there, tell nobody anything.
@@ -223,7 +242,7 @@ def _envelope(error: BaseException) -> tuple[str, str, str]:
         while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
             trace = trace.tb_next
         text = "".join(traceback.format_exception(type(error), error, trace))
-    except Exception:
+    except BaseException:
         text = ""
     message = message.encode("utf-8", "backslashreplace").decode()
     text = text.encode("utf-8", "backslashreplace").decode()

@@ -63,7 +63,9 @@ def _by_column(column: list[Any], down: bool, order: list[int]) -> list[int]:
     if not has_nan(column):
         try:
             # A sort of values that cannot all be compared raises before it ends.
-            return sorted(order, key=column.__getitem__, reverse=down)
+            found = sorted(order, key=column.__getitem__, reverse=down)
+            if not found or isinstance(column[found[0]], (int, float, str)):
+                return found
         except TypeError:
             pass
     return _by_kind(column, down, order)

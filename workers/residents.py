@@ -102,7 +102,7 @@ class Resident:
             else:
                 fresh = matching(self.table, where, fresh)
         numbers = [*view.numbers, *fresh]
-        if keys is not None and (fresh or not count):
+        if keys is not None and (fresh or not view.seen):
             # Nearly in order already, which Python's sort takes in one go.
             numbers = ordered(self.table, keys_of(None, "asc", keys), numbers)
         view.numbers, view.seen = numbers, count
@@ -238,8 +238,6 @@ class Residents:
         table, numbers = self._rows(dataset, where)
         times = _picked(table.column(time_field), numbers)
         values = None if field is None else _picked(table.column(field), numbers)
-        if span is None:
-            span = moving.touching(times, points)
         return moving.moving(
             times, values, span=span, operation=operation, points=points, percentile=percentile
         )

@@ -36,7 +36,8 @@ def run(text: str, url: str) -> Mapping[str, Any]:
     # Tracebacks show the lines; without this, nobody would know where to find them.
     linecache.cache[url] = (len(text), None, text.splitlines(keepends=True), url)
     sys.modules.setdefault(name, module)
-    exec(compile(text, url, "exec"), module.__dict__)  # noqa: S102 - it is what we are here for
+    # Its own future, not that of this module, whose annotations are text.
+    exec(compile(text, url, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what we are here for
     return module.__dict__
 
 
@@ -68,10 +69,12 @@ async def fetch_rows(url: str, token: str | None, job: Job) -> list[Any]:
 def rows_of(text: str, url: str) -> list[Any]:
     """Return the rows that a text holds. Raises ValueError."""
     try:
+        text = text.removeprefix("\ufeff")
         if text.lstrip()[:1] in ("[", ""):
             rows = loads(text) if text.strip() else []
         else:
-            rows = [loads(line) for line in text.splitlines() if line.strip()]
+            # Not `splitlines`, which takes characters for ends that a text in JSON may have.
+            rows = [loads(line) for line in text.split("\n") if line.strip()]
     except ValueError as error:
         raise ValueError(f"{url}: expected JSON, came something else ({error})") from None
     for number, row in enumerate(rows):

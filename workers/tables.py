@@ -45,12 +45,14 @@ class RowTable:
     def column(self, field: str) -> list[Any]:
         """Return a column; as long as the rows, also when they become more or fewer.
 
-        Raises InvalidCall if no row has the field.
+        Raises InvalidCall if no row has or had the field.
         """
         column = self._columns.get(field)
         if column is None:
-            if self.rows and not any(field in row for row in self.rows):
-                raise unknown_field(field, self.rows)
+            if field not in self._fields:
+                if self.rows:
+                    raise unknown_field(field, self.rows)
+                return []
             column = self._columns[field] = [row.get(field) for row in self.rows]
         return column
 

@@ -20,8 +20,10 @@ from services.platform import (
     SocketListener,
     StreamEvent,
     Watcher,
+    WorkerListener,
 )
 from tests.support.fake_origin import FakeChannel, FakeLock, FakeOrigin
+from tests.support.fake_worker import FakeWorker, Functions, HostedWorker
 
 PAGE = "https://page.example/app/"
 
@@ -134,6 +136,13 @@ class FakePlatform:
         self.is_visible = True
         self.storage: dict[str, str] = {}
         self._watchers: list[Watcher] = []
+        self.processors = 9
+        self.marks: list[str] = []
+        self.workers: list[FakeWorker] = []
+        self.refuse_workers: Exception | None = None
+        """What opening a worker raises, if it does."""
+        self.functions: Functions | BaseException | None = None
+        """What workers that really run are to have, or to raise; None for such that do nothing."""
 
     # The test's side
 
@@ -144,6 +153,14 @@ class FakePlatform:
     @property
     def stream(self) -> FakeStream:
         return self.streams[-1]
+
+    @property
+    def worker(self) -> FakeWorker:
+        return self.workers[-1]
+
+    @property
+    def open_workers(self) -> int:
+        return sum(not worker.gone for worker in self.workers)
 
     @property
     def open_sockets(self) -> int:
@@ -306,6 +323,19 @@ class FakePlatform:
     async def put_token_in_vault(self, text: str | None) -> None:
         await asyncio.sleep(0)
         self.origin.vault = text
+
+    def open_worker(self, listener: WorkerListener) -> FakeWorker:
+        if self.refuse_workers is not None:
+            raise self.refuse_workers
+        self.workers.append(
+            FakeWorker(listener)
+            if self.functions is None
+            else HostedWorker(listener, self.functions)
+        )
+        return self.worker
+
+    def mark(self, name: str) -> None:
+        self.marks.append(name)
 
     def report(self, error: BaseException) -> None:
         self.reported.append(error)

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -33,6 +33,7 @@ from services.platform import (
     SocketListener,
     StreamEvent,
     Watcher,
+    WorkerListener,
 )
 
 #: Seconds that the other side has to end a connection after the closing handshake.
@@ -233,6 +234,16 @@ class SocketPlatform:
 
     def store(self, key: str, value: str) -> None:
         self._stored[key] = value
+
+    # There are no workers.
+
+    processors = 1
+
+    def open_worker(self, listener: WorkerListener) -> NoReturn:
+        raise ConfigurationError("worker: expected a page with PyScript, came none")
+
+    def mark(self, name: str) -> None:
+        pass
 
     def report(self, error: BaseException) -> None:
         self.reported.append(error)
