@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services import packing
@@ -26,6 +26,7 @@ from tests.support.fake_platform import FakePlatform, settle
 
 ECHO = Operation("echo", "value", {"loud": Option("bool", False)}).as_data()
 LIMIT = 4
+SLOW = [HealthCheck.too_slow]  # to make up so many steps, on a busy machine
 ENDS = (WorkerError, QueueFull, NotTransferable)
 
 STEPS = st.lists(
@@ -162,7 +163,7 @@ class World:
         assert unfinished <= len(pool.calls) <= unfinished + releases * self.size
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
 @given(STEPS, st.integers(1, 3))
 def test_every_call_ends_once_and_nothing_is_left(steps, size):
     async def scenario():
@@ -193,7 +194,7 @@ def test_every_call_ends_once_and_nothing_is_left(steps, size):
     asyncio.run(scenario())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
 @given(STEPS, st.integers(1, 3))
 def test_terminated_at_any_moment_everything_ends_at_once(steps, size):
     async def scenario():

@@ -6,7 +6,7 @@ import marshal
 import re
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -177,7 +177,12 @@ class Residence(RuleBasedStateMachine):
             assert repr(resident.table.rows) == repr(self.rows)
 
 
-Residence.TestCase.settings = settings(max_examples=250, stateful_step_count=25, deadline=None)
+Residence.TestCase.settings = settings(
+    max_examples=250,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 TestResidence = Residence.TestCase
 
 
