@@ -31,9 +31,10 @@ READY_MARK = "worker-ready"
 class Pool:
     """At most `size` workers, and at most `queue_limit` calls that none of them has yet.
 
-    The first worker starts with `begin` or the first call, another when a call would have to wait. One that is lost is
-    replaced at once, unless it could not be started, or died without having been of use: then
-    the next call tries again. Whoever waits while there is no worker left fails.
+    The first worker starts with `begin` or the first call, another when a call would have to
+    wait. One that is lost is replaced at once, unless it could not be started, or died without
+    having been of use: then the next call tries again. Whoever waits while there is no worker
+    left fails.
     """
 
     def __init__(

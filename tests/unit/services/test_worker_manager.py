@@ -539,3 +539,11 @@ async def test_a_name_with_an_underscore_is_no_operation(platform):
     manager = hosting(platform)
     with pytest.raises(AttributeError):
         manager._repr_html_  # noqa: B018
+
+
+async def test_if_told_so_no_worker_starts_before_the_first_call(platform):
+    manager = hosting(platform, eager=False)
+    assert platform.workers == []
+    assert await manager.process("echo", 1) == 1
+    assert len(platform.workers) == 1
+    manager.terminate()

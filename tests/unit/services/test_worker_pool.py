@@ -39,7 +39,9 @@ def sort(table: list, *, field: str = "") -> list:
 
 
 def pool_of(platform, size=1, queue_limit=100):
-    return Pool(START, LIMITS, size, queue_limit, platform)
+    pool = Pool(START, LIMITS, size, queue_limit, platform)
+    pool.begin()
+    return pool
 
 
 async def called(pool, *, slot=None, **wanted):

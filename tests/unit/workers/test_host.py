@@ -452,15 +452,18 @@ async def test_that_all_is_done_is_always_told():
     assert told[-1] == 100
 
 
-async def test_progress_may_hold_what_json_cannot():
+async def test_progress_without_an_end_has_none_and_one_that_is_no_number_is_an_error():
     @operation
     def odd(*, job: Job) -> None:
-        job.progress(float("nan"), float("inf"), "\ud800")
+        job.progress(0, float("inf"), "\ud800")
         job.progress(True, 1, 5)
+        with pytest.raises(ValueError, match="expected a finite number"):
+            job.progress(float("nan"))
 
     host, port = await hosting(odd)
     run(host, "odd")
     assert [header["kind"] for header in port.headers] == ["progressed", "progressed", "returned"]
+    assert port.headers[0]["total"] is None
     assert json.dumps(port.headers[1]["note"]) == '"5"'
 
 

@@ -6,10 +6,10 @@ import ast
 import sys
 from pathlib import Path
 
-from services.worker_files import FILES, MAIN, PORT
+from services.worker_files import FILES, PORT, START
 
 ROOT = Path(__file__).resolve().parents[3]
-ENTRIES = (MAIN, "./workers/data_processor.py")
+ENTRIES = (START, "./workers/data_processor.py")
 BROWSER = {"js", "pyodide", "pyodide_js", "pyscript", "micropip"}
 
 
