@@ -4,29 +4,27 @@ All rows are in a worker: the page asks for those in sight, and for numbers abou
 """
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from functools import partial
 from string.templatelib import Template
 from typing import Any
 
 from pyodide.ffi import JsProxy
-from pyscript.js_modules import frame_rate
 
 from components import spread_chart
 from components.columns import AGGREGATES, Column, Filter, columns_of, filter_of
 from components.element import Element, drawn, reactive
 from components.explorer_styles import STYLES
 from components.explorer_view import Shown, controls, foot, head, progress_bar, table_rows
-from components.timing import every
+from components.explorer_words import words_of
+from components.frame_counter import FrameCounter
 from components.virtual_rows import ROW_HEIGHT, Slice, visible
 from components.watching import Onlooker, when_seen
-from components.words import explain
 from services.auth import AuthService
 from services.dataset import View
-from services.errors import HTTPFailed, RealtimeError, WorkerError, WorkerTerminated
+from services.errors import RealtimeError, WorkerTerminated
 from services.live_dataset import LiveDataset
-from services.platform import Cancel, Platform
+from services.platform import Platform
 from services.sse_client import SSEClient
 from services.tab_sync import TabSync
 from services.worker_call import Progress
@@ -43,9 +41,6 @@ SAMPLE = 100
 
 REFRESH_INTERVAL = 0.25
 SUMMARY_INTERVAL = 1.0
-FRAMES_INTERVAL = 1.0
-
-_STATUS = re.compile(r"HTTP \d+")
 
 NEWEST_FIRST = ({"field": "id", "order": "desc"},)
 HEIGHT_AT_FIRST = 448.0
@@ -107,7 +102,7 @@ class DataExplorer(Element):
         self._progress: Progress | None = None
         self._work: asyncio.Task[None] | None = None
         self._fetching = self._fetch_again = False
-        self._end_counting: Cancel | None = None
+        self._counter = FrameCounter(platform, self._count)
 
     def connected(self) -> None:
         """Load the rows; count frames while somebody looks."""
@@ -115,10 +110,11 @@ class DataExplorer(Element):
         self.lifetime.callback(self._leave_data)
         for event in ("connected", "disconnected"):
             self.lifetime.callback(self._events.on(event, lambda _: self.request_update()))
-        self.lifetime.callback(self._platform.watch(Onlooker(self._count_frames, self._end_frames)))
-        self.lifetime.callback(self._end_frames)
+        counter = self._counter
+        self.lifetime.callback(self._platform.watch(Onlooker(counter.begin, counter.end)))
+        self.lifetime.callback(counter.end)
         if self._platform.is_visible:
-            self._count_frames()
+            counter.begin()
         if self._auth is not None:
             self.lifetime.callback(self._auth.on("login", self._logged_in))
         self.start(self._follow())
@@ -361,6 +357,9 @@ class DataExplorer(Element):
         self._progress = progress
         self.request_update()
 
+    def _count(self, rate: float, longest: float) -> None:
+        self.frames = f"{rate:.0f} fps · longest {longest:.0f} ms"
+
     def _grown(self) -> None:
         self._news.set()
 
@@ -369,7 +368,7 @@ class DataExplorer(Element):
             return
         if self._live.dataset is not None:
             self._live.close()
-        self.state, self.problem = "problem", f"The rows cannot be shown: {_words(error)}"
+        self.state, self.problem = "problem", f"The rows cannot be shown: {words_of(error)}"
 
     def _leave_data(self) -> None:
         self._live.close()
@@ -487,42 +486,4 @@ class DataExplorer(Element):
         # What is not there is JavaScript's null, which is no None.
         return (self.root and self.root.querySelector(selector)) or None
 
-    # Frames
-
-    def _count_frames(self) -> None:
-        if self._end_counting is not None:
-            return
-        counter = frame_rate.count()
-
-        def take() -> None:
-            rate, longest = counter.take()
-            self.frames = f"{rate:.0f} fps · longest {longest:.0f} ms"
-
-        end = every(self._platform, FRAMES_INTERVAL, take)
-
-        def end_counting() -> None:
-            end()
-            counter.stop()
-
-        self._end_counting = end_counting
-
-    def _end_frames(self) -> None:
-        if self._end_counting is not None:
-            self._end_counting()
-            self._end_counting = None
-
     styles = STYLES
-
-
-def _words(error: RealtimeError) -> str:
-    if isinstance(error, WorkerError):
-        if "HTTP 401" in error.message:
-            return "log in first."
-        if found := _STATUS.search(error.message):
-            return f"the server has a problem ({found[0]})."
-        if error.type == "OSError":
-            return "the server cannot be reached."
-        return f"{error.message or error.type}."
-    if isinstance(error, HTTPFailed):
-        return f"{explain(error)}."
-    return f"{explain(error)}."
