@@ -33,6 +33,9 @@ from .worker_task import WorkerTask
 
 DEFAULT_URL = "./workers/data_processor.py"
 
+LONGEST_HOLD = 0.008
+"""Seconds for which the page's thread is held at a time, and then to the end of a chunk."""
+
 LONGEST_RELEASE = 86_400
 """Seconds that a release may wait for its worker."""
 
@@ -138,7 +141,7 @@ class WorkerManager:
             self._pool.enqueue(call)
             layout, buffers = await call.outcome()
         if layout == "indices":
-            return await packing.pick(data, buffers, _pause)
+            return await packing.pick(data, buffers, _Pace(self._platform))
         return packing.unpack(buffers)
 
     def submit(
@@ -235,7 +238,7 @@ class WorkerManager:
             call.run = replace(call.run, layout="rows")
             call.buffers = [packing.pack(options)]
             if rows is not None:
-                call.buffers += await packing.pack_rows(rows, _pause)
+                call.buffers += await packing.pack_rows(rows, _Pace(self._platform))
             self._pool.enqueue(call)
             _, answer = await call.outcome()
             assert call.slot is not None
@@ -267,10 +270,10 @@ class WorkerManager:
         layout, names, rows = "value", [], 0
         if operation.takes == "table":
             data, names, layout = packing.check_rows(data), fields_named(options), "columns"
-            packed, rows = await packing.pack_columns(data, names, _pause), len(data)
+            packed, rows = await packing.pack_columns(data, names, _Pace(self._platform)), len(data)
         elif operation.takes == "value":
             if isinstance(data, list) and len(data) > packing.CHUNK:
-                layout, packed = "rows", await packing.pack_rows(data, _pause)
+                layout, packed = "rows", await packing.pack_rows(data, _Pace(self._platform))
             else:
                 packed = [packing.pack(data)]
         call.run = replace(call.run, layout=layout, columns=tuple(names), rows=rows)
@@ -286,6 +289,16 @@ def _name(type: object) -> str:
     raise InvalidCall(f"operation: expected a name, came {describe(type)}")
 
 
-async def _pause() -> None:
-    # A turn of the browser's own loop: what waits there, and a frame, come first.
-    await asyncio.sleep(0)
+class _Pace:
+    """Lets the page live for a moment if it was held long enough; otherwise goes on at once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._now = platform.now
+        self._since = platform.now()
+
+    async def __call__(self) -> None:
+        if self._now() - self._since >= LONGEST_HOLD:
+            # A turn of the browser's own loop: what waits there, and a frame, come first. It
+            # costs as much as packing some thousand rows does.
+            await asyncio.sleep(0)
+            self._since = self._now()

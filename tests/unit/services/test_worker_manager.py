@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from typing import Any
 
@@ -95,6 +96,12 @@ def clean(manager, platform):
     assert platform.reported == []
 
 
+def holding(platform):
+    """Let each chunk hold the page's thread for a second."""
+    seconds = itertools.count(platform.time)
+    platform.now = lambda: float(next(seconds))
+
+
 async def until(condition):
     for _ in range(1000):
         if condition():
@@ -161,6 +168,7 @@ async def test_a_call_is_about_the_rows_of_its_moment(platform):
 
 async def test_rows_that_change_while_they_are_packed_are_sent_as_they_were(platform):
     manager = hosting(platform)
+    holding(platform)
     await manager.ready()
     rows = [{"p": n} for n in range(packing.CHUNK + 5)]
     task = asyncio.create_task(manager.aggregate(rows, operation="count", field="p"))
@@ -380,6 +388,7 @@ async def test_terminated_every_call_fails_also_those_to_come(platform):
 
 async def test_terminated_in_the_middle_of_packing_a_call_fails(platform):
     manager = hosting(platform)
+    holding(platform)
     await manager.ready()
     rows = [{"p": 1}] * (5 * packing.CHUNK)
     tasks = [
@@ -398,6 +407,7 @@ async def test_terminated_in_the_middle_of_packing_a_call_fails(platform):
 
 async def test_cancelled_in_the_middle_of_packing_a_call_is_gone(platform):
     manager = hosting(platform)
+    holding(platform)
     await manager.ready()
     task = asyncio.create_task(manager.echo([{"p": 1}] * (5 * packing.CHUNK)))
     await asyncio.sleep(0)
