@@ -121,10 +121,7 @@ class Host:
         try:
             answer, packed = _returned(run, self._begin(run, buffers, interruptible=True))
         except BaseException as error:  # also SystemExit: the worker itself goes on
-            try:
-                answer, packed = _ended(run, error)
-            except KeyboardInterrupt:  # while the error's own text was made
-                answer, packed = Stopped(run.id), []
+            answer, packed = _ended(run, error)
         finally:
             self._port.idle()
         self._answer(answer, packed)
@@ -225,15 +222,23 @@ def _returned(run: Run, result: Any) -> tuple[FromWorker, list[bytes]]:
 def _ended(run: Run, error: BaseException) -> tuple[FromWorker, list[bytes]]:
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Stopped(run.id), []
-    return Raised(run.id, *_envelope(error)), []
+    try:
+        return Raised(run.id, *_envelope(error)), []
+    except KeyboardInterrupt:  # while the error's own text was made
+        return Stopped(run.id), []
 
 
 def _envelope(error: BaseException) -> tuple[str, str, str]:
-    """Return type, message and traceback, whatever the exception is like."""
+    """Return type, message and traceback, whatever the exception is like.
+
+    Raises KeyboardInterrupt: to make the text of some takes for ever.
+    """
     if isinstance(error, WorkerError) and vars(error).get("traceback"):
         return error.type, error.message, error.traceback
     try:
         message = str(error)
+    except KeyboardInterrupt:
+        raise
     except BaseException as unspeakable:
         message = f"(its text raised {type(unspeakable).__name__})"
     try:
@@ -242,6 +247,8 @@ def _envelope(error: BaseException) -> tuple[str, str, str]:
         while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
             trace = trace.tb_next
         text = "".join(traceback.format_exception(type(error), error, trace))
+    except KeyboardInterrupt:
+        raise
     except BaseException:
         text = ""
     message = message.encode("utf-8", "backslashreplace").decode()

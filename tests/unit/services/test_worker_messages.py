@@ -37,7 +37,7 @@ JSON = st.recursive(
 # With lone surrogates: what Python's text may hold, and JSON's escapes.
 TEXT = st.text(st.characters(), max_size=20)
 TEXTS = st.lists(TEXT, max_size=4).map(tuple)
-NUMBER = st.integers() | st.floats(allow_nan=False)
+NUMBER = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 LAYOUT = st.sampled_from(LAYOUTS)
 ID = st.integers()
 

@@ -487,3 +487,25 @@ async def test_a_call_that_is_over_tells_nothing_more():
         job.progress(1, 1)
     assert len(kept) == 2
     assert port.posted == []
+
+
+class EndlessError(Exception):
+    """Its text was being made when the stop came."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+async def test_a_stop_while_an_errors_text_is_made_is_a_stop():
+    @operation
+    def endless() -> None:
+        raise EndlessError
+
+    @operation
+    async def endless_later() -> None:
+        raise EndlessError
+
+    host, port = await hosting(endless, endless_later)
+    for name in ("endless", "endless_later"):
+        run(host, name)
+        assert (await answered(port))["kind"] == "stopped"
