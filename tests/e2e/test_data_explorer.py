@@ -305,3 +305,25 @@ def test_every_control_has_a_name(page: Page, still: Gateway):
     for role in ("button", "combobox", "textbox"):
         for control in explorer.get_by_role(role).all():
             expect(control).to_have_accessible_name(re.compile(r"\S"))
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_has_its_place_before_there_are_rows(page: Page, still: Gateway, width: int):
+    page.set_viewport_size({"width": width, "height": 900})
+    held: list[Route] = []
+    page.route("**/api/datasets/trades", lambda route: held.append(route))
+    page.goto(still.url)
+    explorer = page.locator(EXPLORER)
+    before = explorer.bounding_box()
+    explorer.scroll_into_view_if_needed()
+    expect(explorer.locator(".loading")).to_be_visible(timeout=START_TIMEOUT)
+    loading = explorer.bounding_box()
+    wait_until(lambda: page.evaluate("1") and bool(held), deadline=60)
+    held[0].continue_()
+    expect(explorer.locator(".bars")).to_be_visible(timeout=START_TIMEOUT)
+    after = explorer.bounding_box()
+    assert before is not None
+    assert loading is not None
+    assert after is not None
+    assert abs(before["height"] - after["height"]) < 0.05 * after["height"]
+    assert abs(loading["height"] - after["height"]) < 0.05 * after["height"]
