@@ -7,8 +7,8 @@ STYLES = """
     .status.live { color: var(--success); }
     .status.offline, .status.paused, .status.loading-status { color: var(--text-quiet); }
 
-    .loading, .problem { display: grid; align-content: center; justify-items: center; gap: 0.75rem; min-height: 48rem; } /* as high as what takes its place */
-    @media (max-width: 29rem) { .loading, .problem { min-height: 53.5rem; } }
+    .loading, .problem { display: grid; align-content: center; justify-items: center; gap: 0.75rem; min-height: 51.125rem; } /* as high as what takes its place */
+    @media (max-width: 29rem) { .loading, .problem { min-height: 57.125rem; } }
     .loading progress { width: min(100%, 18rem); }
     .problem button { margin: 0; }
 
