@@ -95,6 +95,7 @@ class DataExplorer(Element):
         self._columns: list[Column] = []
         self._view: View | None = None
         self._total = 0
+        self._seen = 0
         self._rows: tuple[int, list[dict[str, Any]]] = (0, [])
         self._top, self._height = 0.0, HEIGHT_AT_FIRST
         self._footing: dict[str, Any] = {}
@@ -341,6 +342,7 @@ class DataExplorer(Element):
         if keys:
             view = await view.sort(keys=keys)
         self.order, self.filters, self._view, self._total = order, filters, view, len(dataset)
+        self._seen = len(view)
         self._top, self._rows = 0.0, (0, [])
         if (viewport := self._find(".viewport")) is not None:
             viewport.scrollTop = 0
@@ -419,14 +421,16 @@ class DataExplorer(Element):
         view, dataset = self._view, self._live.dataset
         if view is None or dataset is None:
             return
-        before, part = len(view), self._in_sight()
+        part = self._in_sight()
         start = max(0, part.first - SPARE)
         rows = await view.window(start, part.last + SPARE, priority=1)
         if view is not self._view:
             return
         self._total = len(dataset)
         self._rows = (start, rows)
-        grown = len(view) - before
+        # Of two fetches at once, only one may move what is in sight.
+        before, self._seen = self._seen, len(view)
+        grown = self._seen - before
         if grown > 0 and self._top > 0 and before and tuple(self.order) == NEWEST_FIRST:
             await self._stay(grown)
         self.request_update()
