@@ -158,6 +158,8 @@ class DataExplorer(Element):
                 <p>{self.problem}</p>
                 <button type="button" class="retry" @click={self._load}>Try again</button>
             </div>"""
+        if self.state == "waiting":
+            return t'<p class="loading">The rows are loaded once this is looked at.</p>'
         return t"""<div class="loading">
             <p>{self._how_far()}</p>
             {progress_bar(self._progress)}

@@ -49,6 +49,8 @@ async def _own(url: str) -> dict[str, str]:
         names = json.loads(str(await response.text())) if response.ok else {}
     except (JsException, ValueError):
         names = {}
+    if not isinstance(names, dict):
+        return {}
     return {name: str(js.URL.new(file, url).href) for name, file in names.items()}
 
 
