@@ -4,6 +4,8 @@
     * :exc:`ConfigurationError` (also ``ValueError``): an option or a configured value is wrong
     * :exc:`InvalidTransition` (also ``RuntimeError``): an event in a state that cannot have it
     * :exc:`InvalidFrame` (also ``ValueError``): data that is not a message of ours
+    * :exc:`InvalidEdit` (also ``ValueError``): an edit that the document's text cannot have
+    * :exc:`StorageFailed` (also ``OSError``): the browser cannot keep a document
     * :exc:`NotCloneable` (also ``TypeError``): a payload that cannot go to another tab
     * :exc:`ConnectionFailed` (also ``ConnectionError``): an attempt to connect failed
         * :exc:`ConnectTimeout` (also ``TimeoutError``): … because nothing answered in time
@@ -45,6 +47,14 @@ class InvalidTransition(RealtimeError, RuntimeError):
 
 class InvalidFrame(RealtimeError, ValueError):
     """Data that is not a message of ours; says what was expected and what came."""
+
+
+class InvalidEdit(RealtimeError, ValueError):
+    """An edit that the text cannot have; says what was expected and what came."""
+
+
+class StorageFailed(RealtimeError, OSError):
+    """The browser denies storage, or it is full or broken: a document cannot be kept there."""
 
 
 class NotCloneable(RealtimeError, TypeError):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, StorageFailed
+from .replica import DocumentStore, Replica, ReplicaListener
 
 Callback = Callable[[], None]
 Cancel = Callable[[], None]
@@ -293,6 +294,20 @@ class Platform(Protocol):
         """Start a worker with ``workers/start.py``. `listener` is never called before this returns.
 
         Raises ConfigurationError where there is no PyScript that can.
+        """
+
+    async def open_replica(self, listener: ReplicaListener) -> Replica:
+        """Make an empty replica of a document. `listener` is never called before this returns.
+
+        Raises ConfigurationError if the page lacks ``runtime/documents.js``.
+        """
+
+    async def open_document_store(
+        self, name: str, failed: Callable[[StorageFailed], None]
+    ) -> DocumentStore:
+        """Open what this browser keeps of the document `name`; `failed` as DocumentStore says.
+
+        Raises StorageFailed where storage is denied or broken.
         """
 
     def mark(self, name: str) -> None:
