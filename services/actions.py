@@ -1,4 +1,4 @@
-"""What a protocol asks its shell to do: one closed union for each of the two protocols.
+"""What a protocol asks its shell to do: one closed union for sockets, and one for event streams.
 
 Fields that may hold a token are left out of the text form.
 """
@@ -49,9 +49,9 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Hand a text frame to the socket."""
+    """Hand a frame to the socket."""
 
-    text: str = field(repr=False)
+    frame: str | bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,20 @@ class Unclaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Keep updates of a document, which the server sent and which are applied."""
+
+    updates: list[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The server has so many more of a document's changes, for good."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Tell those who iterate over messages that no more will come."""
 
@@ -136,6 +150,8 @@ WebSocketAction = (
     | Answered
     | Resumed
     | Unclaimed
+    | Received
+    | Confirmed
     | Finished
 )
 SSEAction = AskProviders | OpenStream | Close | Emit | DeliverEvents | Positioned

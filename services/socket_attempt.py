@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .actions import WebSocketAction
 from .attempt import Attempt
 from .close_codes import ABNORMAL_CLOSURE
 from .driver import Driver
 from .platform import Frame, Platform, Socket
-from .websocket_protocol import State, WebSocketProtocol
+from .socket_protocol import SocketProtocol, State
 
 LONGEST_REASON = 123
 
@@ -21,7 +22,7 @@ class SocketAttempt(Attempt[WebSocketAction]):
         self,
         platform: Platform,
         driver: Driver[WebSocketAction],
-        protocol: WebSocketProtocol,
+        protocol: SocketProtocol[Any],
         *,
         background: bool,
     ) -> None:
@@ -42,10 +43,10 @@ class SocketAttempt(Attempt[WebSocketAction]):
         except Exception as error:
             self.closed(ABNORMAL_CLOSURE, str(error))
 
-    def send(self, text: str) -> None:
+    def send(self, frame: str | bytes) -> None:
         """Hand over a frame."""
         if self._socket is not None and not self.is_over:
-            self._socket.send(text)
+            self._socket.send(frame)
 
     def measure(self) -> None:
         """Tell how much the socket holds back."""

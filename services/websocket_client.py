@@ -11,38 +11,28 @@ from typing import Any, get_args
 from . import options
 from .actions import (
     Answered,
-    AskProviders,
-    Attempted,
-    Close,
     Deliver,
-    Emit,
     Finished,
-    Measure,
-    OpenSocket,
-    Send,
     WebSocketAction,
 )
 from .close_codes import NORMAL_CLOSURE
-from .connecting import Connecting
 from .connection_stats import ConnectionStats
 from .describe import describe
-from .driver import Driver
-from .emitter import Emitter, Handler, Unsubscribe
+from .emitter import Handler, Unsubscribe
 from .errors import Disconnected, InvalidFrame, RealtimeError, RequestRejected
 from .message_stream import MessageStream
 from .messages import Id, Message
 from .outbox import QueuePolicy
 from .platform import Platform, default_platform
 from .position import StoredPosition
-from .socket_attempt import SocketAttempt
-from .tasks import Tasks
+from .socket_client import SocketClient, settle
 from .tokens import Token, TokenSource
 from .urls import Url, UrlSource
 from .websocket_options import WebSocketOptions
-from .websocket_protocol import State, WebSocketProtocol
+from .websocket_protocol import WebSocketProtocol
 
 
-class WebSocketClient:
+class WebSocketClient(SocketClient[WebSocketProtocol]):
     """JSON messages over one WebSocket, for as long as the application wants it.
 
     `url` may be relative to the page, and is text or a provider (see ``urls``), as is `token`
@@ -94,54 +84,26 @@ class WebSocketClient:
             queue_policy=queue_policy,
             high_water=high_water,
         )
-        self._platform = platform or default_platform()
+        real = platform or default_platform()
+        source, tokens = UrlSource(url, real, websocket=True), TokenSource(token)
         # Unlike any other client's, since the server applies each id once.
         self._id_prefix = os.urandom(12).hex()
         self._id_numbers = itertools.count(1)
-        self._url = UrlSource(url, self._platform, websocket=True)
-        self._tokens = TokenSource(token)
-        self._protocol = WebSocketProtocol(
+        protocol = WebSocketProtocol(
             limits,
-            asks=bool(self._tokens) or bool(self._url),
-            random=self._platform.random,
-            time_ms=self._platform.time_ms,
+            asks=bool(tokens) or bool(source),
+            random=real.random,
+            time_ms=real.time_ms,
             new_id=self._new_id,
         )
-        self._driver: Driver[WebSocketAction] = Driver(
-            self._platform, self._protocol, self._perform, self._settled
-        )
-        self._emitter = Emitter(self._platform.report)
-        self._tasks = Tasks(self._platform.report)
+        super().__init__(real, source, tokens, protocol, background=background)
         self._position: StoredPosition | None = None
         if resume_after_reload:
             self._position = StoredPosition(self._platform)
-        self._background = background
-        self._attempt: SocketAttempt | None = None
         self._drainers: set[asyncio.Future[None]] = set()
-        self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[Id, asyncio.Future[Any]] = {}
         # Weak: a stream that nobody reads any more needs no closing.
         self._streams: weakref.WeakSet[MessageStream] = weakref.WeakSet()
-
-    @property
-    def state(self) -> State:
-        """One of closed, authorizing, connecting, open, waiting, failed, refused."""
-        return self._protocol.state
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether messages go out at once."""
-        return self._protocol.state is State.OPEN
-
-    @property
-    def last_close(self) -> tuple[int | None, str] | None:
-        """Code (None where an attempt got no answer) and reason of the last close."""
-        return self._protocol.last_close
-
-    @property
-    def attempts(self) -> int:
-        """Reconnections counted since the last healthy connection."""
-        return self._protocol.attempts
 
     @property
     def stats(self) -> ConnectionStats:
@@ -160,34 +122,9 @@ class WebSocketClient:
             round_trip=session.round_trip,
         )
 
-    def connect(self) -> Connecting[WebSocketClient]:
-        """Return once connected. Everyone who waits shares one attempt.
-
-        `await` it, or use it as `async with client.connect():`, which disconnects at the end, also
-        where it raises. Raises ConnectionFailed or ConnectTimeout when the attempt fails, while
-        further attempts go on in the background (not so in `async with`), and Disconnected if
-        `disconnect` is called meanwhile.
-        """
-        return Connecting(self._connect(), self)
-
     async def _connect(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            self._restore_position()
-            self._driver.run(self._protocol.connect(self._platform.now()))
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-
-    def disconnect(self) -> None:
-        """Close with 1000; forget what waits to be sent; cancel async handlers that still run.
-
-        Those who wait get Disconnected. `connect` starts again, with the same handlers. From a
-        handler: what arrived together with its message is still handed on.
-        """
-        self._emitter.cancel()
-        self._driver.run(self._protocol.disconnect(self._platform.now()))
+        self._url_known()
+        await super()._connect()
 
     def send(
         self, type: str, payload: Any, *, volatile: bool = False, reliable: bool = False
@@ -223,37 +160,9 @@ class WebSocketClient:
         finally:
             self._drainers.discard(drainer)
 
-    async def authenticate(self) -> None:
-        """Ask for the token again, and tell it the server: ahead of the end of the last one.
-
-        Does nothing unless connected. Raises ConnectionFailed if the provider does not deliver.
-        """
-        if self.is_connected and (token := await self._tokens.get()) is not None:
-            self._driver.run(self._protocol.authenticate(token))
-
     def start_after(self, position: Id | None) -> None:
         """Let the next connection resume after the message of that id, as if it had come here."""
         self._protocol.session.history.forget(position)
-
-    def ping(self) -> None:
-        """Measure the round trip now, if connected; `stats` has it when the answer is there."""
-        self._driver.run(self._protocol.ping(self._platform.now()))
-
-    def pause(self, reason: str = "paused") -> None:
-        """Drop the connection, as if there were no network, until `unpause`.
-
-        What waits to be sent is kept, and what is missed meanwhile is resumed.
-        """
-        self._driver.run(self._protocol.pause(self._platform.now(), reason))
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether `pause` keeps it from connecting."""
-        return self._protocol.is_paused
-
-    def unpause(self) -> None:
-        """Connect again, unless the client was closed."""
-        self._driver.run(self._protocol.unpause(self._platform.now()))
 
     async def request(self, type: str, payload: Any, timeout: float = 10) -> Any:  # noqa: ASYNC109 - the contract's
         """Send a message that the server acknowledges, as often as it takes; return its result.
@@ -307,12 +216,7 @@ class WebSocketClient:
     def _overflowed(self) -> None:
         self._emitter.emit("error", {"error": "messages(): a slow reader loses some"})
 
-    def _new_attempt(self) -> SocketAttempt:
-        return SocketAttempt(
-            self._platform, self._driver, self._protocol, background=self._background
-        )
-
-    def _restore_position(self) -> None:
+    def _url_known(self) -> None:
         # Before the first attempt, or as soon as its provider has said where it leads.
         if self._position is not None and not self._position.is_loaded and self._url.current:
             self._protocol.session.history.last = self._position.load(self._url.current)
@@ -322,46 +226,21 @@ class WebSocketClient:
             self._position.keep(self._protocol.session.history.last)
         if self._drainers and self._protocol.session.is_drained:
             for drainer in tuple(self._drainers):
-                _settle(drainer, None, None)
+                settle(drainer, None, None)
 
     def _perform(self, action: WebSocketAction) -> None:
         match action:
             case Deliver(messages):
                 self._deliver(messages)
-            case Send(text):
-                if self._attempt is not None:
-                    self._attempt.send(text)
-            case Measure():
-                if self._attempt is not None:
-                    self._attempt.measure()
-            case Emit(type_, payload):
-                self._emitter.emit(type_, payload)
-            case AskProviders(refused):
-                if refused:
-                    self._tokens.refused()
-                self._attempt = self._new_attempt()
-                self._attempt.ask(
-                    self._protocol, self._url, self._tokens, self._tasks, self._restore_position
-                )
-            case OpenSocket(announce):
-                url = self._url.current
-                if announce:
-                    url += ("&" if "?" in url else "?") + "resume=1"
-                self._attempt = self._new_attempt()
-                self._attempt.open(url)
-            case Close(code, reason):
-                if self._attempt is not None:
-                    self._attempt.close(code, reason)
-            case Attempted(error):
-                for waiter in tuple(self._waiters):
-                    _settle(waiter, None, error)
             case Answered(message_id, result, error):
                 if (answer := self._answers.get(message_id)) is not None:
-                    _settle(answer, result, error)
+                    settle(answer, result, error)
                 elif isinstance(error, RequestRejected):
                     self._emitter.emit("error", {"error": str(error)})
             case Finished(error):
                 self._finish(error)
+            case _:
+                super()._perform(action)
 
     def _deliver(self, messages: list[Message]) -> None:
         emit = self._emitter.emit
@@ -378,19 +257,10 @@ class WebSocketClient:
             stream.finish(error)
         self._streams.clear()
         for drainer in tuple(self._drainers):
-            _settle(drainer, None, error or Disconnected(NORMAL_CLOSURE))
+            settle(drainer, None, error or Disconnected(NORMAL_CLOSURE))
 
 
 def _checked(type_: object) -> str:
     if isinstance(type_, str) and type_:
         return type_
     raise InvalidFrame(f"type: expected text, came {describe(type_)}")
-
-
-def _settle(future: asyncio.Future[Any], result: object, error: RealtimeError | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

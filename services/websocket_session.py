@@ -15,21 +15,19 @@ from .actions import (
     Resumed,
     Send,
     Unclaimed,
-    WebSocketAction,
 )
 from .describe import describe
-from .errors import InvalidFrame, RealtimeError, RequestRejected
+from .errors import InvalidFrame, RealtimeError, RequestRejected, RequestTimeout
 from .history import History
 from .messages import Id, Message, as_id, decode
 from .outbox import Outbox, Outgoing
 from .platform import Frame
+from .socket_protocol import Actions
 from .websocket_options import WebSocketOptions
 
 LIFECYCLE = frozenset({"connected", "disconnected", "error", "reconnect-failed"})
 CONTROL = frozenset({"pong", "auth-ok", "ack", "nack", "reset"})
 NOT_APPLICATION = LIFECYCLE | CONTROL | {"*"}
-
-Actions = list[WebSocketAction]
 
 
 class Session:
@@ -71,8 +69,26 @@ class Session:
         """Whether a sender may go on: everything went out, little waits for its `ack`."""
         return self.outbox.is_roomy and not self.is_congested
 
-    def greeting(self, token: str | None) -> Actions:
+    @property
+    def deadline(self) -> float | None:
+        """When the next request runs out of time."""
+        return self.outbox.deadline
+
+    def timer(self, now: float, *, is_open: bool) -> Actions:
+        """Give up the requests whose time is up."""
+        del is_open
+        return [
+            Answered(message_id, error=RequestTimeout("no answer in time"))
+            for message_id in self.outbox.expired(now)
+        ]
+
+    def refused(self) -> None:
+        """Send again what the server did not act upon, because it refused the token before it."""
+        self.outbox.refused()
+
+    def greeting(self, now: float, token: str | None) -> Actions:
         """Return the first frames after open: auth, resume, unacknowledged, queued."""
+        del now
         frames = []
         if token is not None:
             frames.append(self._control("auth", {"token": token}))

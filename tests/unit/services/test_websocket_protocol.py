@@ -46,7 +46,7 @@ def emitted(actions):
 
 
 def sent(actions):
-    return [decode(action.text).type for action in actions if isinstance(action, Send)]
+    return [decode(action.frame).type for action in actions if isinstance(action, Send)]
 
 
 PONG = '{"type": "pong"}'
@@ -252,7 +252,7 @@ def test_no_text_form_of_an_action_holds_the_token():
     protocol.connect(0.0)
     protocol.provided(0.0, "secret")
     actions = protocol.opened(0.0)
-    assert "secret" in actions[0].text
+    assert "secret" in actions[0].frame
     assert "secret" not in repr(actions) + repr(vars(protocol))
 
 
@@ -346,7 +346,7 @@ def test_a_pause_outlasts_disconnect_and_connect():
 
 
 def texts(actions):
-    return [decode(action.text).payload for action in actions if isinstance(action, Send)]
+    return [decode(action.frame).payload for action in actions if isinstance(action, Send)]
 
 
 def test_past_the_high_water_mark_messages_wait():
