@@ -15,6 +15,7 @@ class Endpoints:
     websocket: str = "./ws"
     events: str = "./api/events"
     api: str = "./api/"
+    documents: str = "./ws/documents/"
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Endpoints:

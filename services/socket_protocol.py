@@ -102,6 +102,9 @@ class Exchange(Protocol):
     def buffered(self, amount: int) -> Actions:
         """Go on if the socket, which holds `amount` bytes, has room again."""
 
+    def lost(self) -> None:
+        """Hear that the connection is gone."""
+
     def refused(self) -> None:
         """Hear that the server did not accept the token, and acted upon nothing after it."""
 
@@ -336,6 +339,7 @@ class SocketProtocol(Reconnecting[WebSocketAction], Generic[ExchangeT]):
 
     def _lost(self, now: float, code: int, reason: str) -> Actions:
         self.last_close = (code, reason)
+        self.session.lost()
         if self._backoff.down(now):
             self._token_refused = False
         return [Emit("disconnected", {"code": code, "reason": reason})]

@@ -82,6 +82,9 @@ class Session:
             for message_id in self.outbox.expired(now)
         ]
 
+    def lost(self) -> None:
+        """Keep everything for the next connection."""
+
     def refused(self) -> None:
         """Send again what the server did not act upon, because it refused the token before it."""
         self.outbox.refused()

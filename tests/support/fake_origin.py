@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.platform import Callback
+from tests.support.fake_replica import Record
 
 
 @dataclass(eq=False)
@@ -49,6 +50,7 @@ class FakeOrigin:
     channels: list[FakeChannel] = field(default_factory=list)
     storage: dict[str, str] = field(default_factory=dict)
     vault: str | None = None
+    documents: dict[str, Record] = field(default_factory=dict)
     posted: list[tuple[str, Any]] = field(default_factory=list)
     held: dict[str, list[FakeLock]] = field(default_factory=dict)
     queues: dict[str, list[FakeLock]] = field(default_factory=dict)

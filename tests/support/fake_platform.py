@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from services.errors import ConfigurationError, ConnectionFailed
+from services.errors import ConfigurationError, ConnectionFailed, StorageFailed
 from services.platform import (
     Callback,
     Cancel,
@@ -22,7 +22,9 @@ from services.platform import (
     Watcher,
     WorkerListener,
 )
+from services.replica import ReplicaListener
 from tests.support.fake_origin import FakeChannel, FakeLock, FakeOrigin
+from tests.support.fake_replica import FakeDocumentStore, FakeReplica, Record
 from tests.support.fake_worker import FakeWorker, Functions, HostedWorker
 
 PAGE = "https://page.example/app/"
@@ -40,7 +42,7 @@ class FakeSocket:
 
     url: str
     listener: SocketListener
-    sent: list[str] = field(default_factory=list)
+    sent: list[Any] = field(default_factory=list)
     closed_with: tuple[int, str] | None = None
     gone: bool = False
     buffered: int = 0
@@ -48,7 +50,7 @@ class FakeSocket:
     # What the client does
     def send(self, frame: Frame) -> None:
         assert not self.gone, "a frame was sent on a socket that is gone"
-        assert isinstance(frame, str)
+        assert isinstance(frame, (str, bytes))
         self.sent.append(frame)
 
     def close(self, code: int, reason: str) -> None:
@@ -138,6 +140,9 @@ class FakePlatform:
         self._watchers: list[Watcher] = []
         self.processors = 9
         self.marks: list[str] = []
+        self.replicas: list[FakeReplica] = []
+        self.stores: list[FakeDocumentStore] = []
+        self.refuse_storage = False
         self.workers: list[FakeWorker] = []
         self.refuse_workers: Exception | None = None
         """What opening a worker raises, if it does."""
@@ -333,6 +338,21 @@ class FakePlatform:
             else HostedWorker(listener, self.functions)
         )
         return self.worker
+
+    async def open_replica(self, listener: ReplicaListener) -> FakeReplica:
+        await asyncio.sleep(0)
+        self.replicas.append(FakeReplica(listener))
+        return self.replicas[-1]
+
+    async def open_document_store(
+        self, name: str, failed: Callable[[StorageFailed], None]
+    ) -> FakeDocumentStore:
+        await asyncio.sleep(0)
+        if self.refuse_storage:
+            raise StorageFailed("SecurityError: storage is denied")
+        record = self.origin.documents.setdefault(name, Record())
+        self.stores.append(FakeDocumentStore(record, failed))
+        return self.stores[-1]
 
     def mark(self, name: str) -> None:
         self.marks.append(name)
