@@ -394,7 +394,7 @@ class DocumentSession:
             self._forget_entrusted()
             self._entrusted.append((self._platform.now(), told.update))
         elif self._connection is not None:
-            self._connection.changed([*self._take_entrusted(), told.update], told.count)
+            self._connection.changed([*self._take_entrusted(), told.update], told.changes)
         self._emit("change", {})
         self._settled()
 

@@ -40,7 +40,7 @@ class FromTab(NamedTuple):
     """An update that another tab told, and what that tab does about it itself."""
 
     update: bytes
-    count: int
+    changes: int
     """How many changes it is: none, if it only answers what we asked."""
     is_sent: bool
     is_kept: bool
@@ -118,8 +118,8 @@ class DocumentTabs:
                 case SyncStep2(update) | Update(update):
                     if faults := self._replica.apply([update]):
                         raise InvalidFrame(f"update: {faults[0]}")
-                    count = int(isinstance(message, Update))
-                    self._received(FromTab(update, count, is_sent, is_kept))
+                    changes = int(isinstance(message, Update))
+                    self._received(FromTab(update, changes, is_sent, is_kept))
                 case Awareness(update):
                     self._replica.apply_presence(update)
                 case QueryAwareness():
