@@ -1,7 +1,7 @@
 """Measure our page and our clients beside their peers, print the tables, write build/bench.json.
 
-`python -m benchmarks` measures everything; `pages`, `receive`, `memory`, `tabs` and `workers`
-name a part.
+`python -m benchmarks` measures everything; `pages`, `receive`, `memory`, `tabs`, `workers` and
+`documents` name a part.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from benchmarks import (
+    document_editing,
+    document_load,
     figures,
     flood,
     latency,
@@ -33,6 +35,7 @@ PAGE_ROUNDS = 3
 RECEIVING_ROUNDS = 3
 TAB_ROUNDS = 3
 WORKER_ROUNDS = 3
+DOCUMENT_ROUNDS = 3
 
 #: One program posts everything here; what holds back a stranger must not hold back that.
 UNLIMITED = {"RATE_LIMIT": "1000000", "RATE_BURST": "1000000"}
@@ -48,6 +51,7 @@ def main() -> None:
         "memory": keep,
         "tabs": tabs,
         "workers": workers,
+        "documents": documents,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("part", nargs="*", help=f"of {', '.join(measures)}; all if none is named")
@@ -183,6 +187,37 @@ def workers(browser: Browser) -> dict[str, report.Part]:
         "starts": report.Part(
             {name: starts[name] for name in ("Python", "JavaScript")}, figures.START_TABLES
         ),
+    }
+
+
+def documents(browser: Browser) -> dict[str, report.Part]:
+    """Write and open documents, ours beside plain Yjs; then let fifty type in one."""
+    names = list(document_editing.CLIENTS)
+    traces: dict[str, list[report.Round]] = {name: [] for name in names}
+    edits: dict[str, list[report.Round]] = {name: [] for name in names}
+    loads: dict[str, list[report.Round]] = {name: [] for name in document_load.SERVERS}
+    laid = document_editing.files()
+    for number in range(DOCUMENT_ROUNDS):
+        step = 1 if number % 2 == 0 else -1
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Gateway(Path(folder) / "data", **UNLIMITED) as gateway,
+        ):
+            for name in names[::step]:
+                print(f"Documents, round {number + 1} of {DOCUMENT_ROUNDS}: {name}", flush=True)
+                with (
+                    tab_sync.profile(browser, laid) as context,
+                    document_editing.opened(context, gateway) as page,
+                ):
+                    traces[name].append(document_editing.trace(page, name))
+                edits[name].append(document_editing.editing(browser, gateway, name, laid))
+        for name in document_load.SERVERS[::step]:
+            print(f"Fifty who type, round {number + 1}: {name}", flush=True)
+            loads[name].append(document_load.measure(name))
+    return {
+        "traces": report.Part(traces, figures.TRACE_TABLES),
+        "editing": report.Part(edits, figures.EDITING_TABLES),
+        "typing": report.Part(loads, figures.DOCUMENT_LOAD_TABLES),
     }
 
 

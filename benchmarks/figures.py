@@ -252,3 +252,54 @@ START_TABLES = [
         [("Python", "JavaScript")],
     )
 ]
+
+TRACE_TABLES = [
+    Table(
+        "A paper of 259,778 edits applied, in ms",
+        [
+            Figure("all at once", "trace_all", statistics.median, Aim(1.3, ratio=True)),
+            Figure("a hundred at a time", "trace_hundreds", statistics.median),
+            Figure("one by one", "trace_one", statistics.median),
+        ],
+        PAGES,
+    ),
+    Table(
+        "The same, encoded, in bytes",
+        [Figure("document", "encoded", statistics.median, is_count=True)],
+        PAGES,
+    ),
+]
+
+EDITING_TABLES = [
+    Table(
+        "From a key, in ms",
+        [
+            Figure("to the own screen, 100,000 characters, p50", "screen", P50),
+            Figure("to the own screen, p95", "screen", P95, Aim(16)),
+            Figure("to another tab, through the gateway, p50", "gateway", P50),
+            Figure("to another tab, through the gateway, p95", "gateway", P95, Aim(50)),
+            Figure("to another tab, without a server, p50", "direct", P50),
+            Figure("to another tab, without a server, p95", "direct", P95),
+        ],
+        PAGES,
+    ),
+    Table(
+        "Opening a document of 100,000 characters, in ms",
+        [Figure("until it is there, in step with the gateway", "open", statistics.median)],
+        PAGES,
+    ),
+]
+
+DOCUMENT_LOAD_TABLES = [
+    Table(
+        "Fifty who type ten characters a second each, for 5 s",
+        [
+            Figure("changes sent a second", "sent", statistics.mean, is_count=True),
+            Figure("changes delivered a second", "received", statistics.mean, is_count=True),
+            Figure("bytes delivered, for each change", "bytes", statistics.mean, is_count=True),
+            Figure("the server's processor time a change, in µs", "processor", statistics.median),
+            Figure("until all is delivered, in ms", "drained", statistics.median),
+        ],
+        [("Python", "@y/websocket-server")],
+    )
+]
