@@ -13,6 +13,7 @@ import uvicorn
 from server import logs
 from server.app import Gateway
 from server.auth_database import AuthDatabaseError
+from server.document_store import DocumentStoreError
 from server.event_log import EventLogError
 from server.frames import MAX_FRAME
 from server.serving import FAREWELL, Server
@@ -66,6 +67,8 @@ def main() -> int:
                 f"Cannot keep the event log in {settings.data_dir} ({error}). "
                 "Choose another folder: DATA_DIR=/tmp/realtime make run"
             )
+        except DocumentStoreError as error:
+            return _fail(f"Cannot keep the documents in {settings.data_dir} ({error}).")
         except (AuthDatabaseError, OSError, ValueError) as error:
             return _fail(f"Cannot keep the accounts in {settings.data_dir} ({error}).")
         config = uvicorn.Config(

@@ -9,26 +9,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from server import validation
+from server.document_rooms import Rooms
 from server.hub import Feed
 from server.posts import Posts
 
 
 class Api:
-    """The endpoints over a feed of notifications and one of activities."""
+    """The endpoints over a feed of notifications, one of activities, and the documents."""
 
-    def __init__(self, notifications: Feed[str], activities: Feed[bytes], posts: Posts) -> None:
+    def __init__(
+        self, notifications: Feed[str], activities: Feed[bytes], documents: Rooms, posts: Posts
+    ) -> None:
         self._notifications = notifications
         self._activities = activities
+        self._documents = documents
         self._posts = posts
 
     async def health(self, _: Request) -> Response:
-        """`GET /healthz`: the gateway is up, and this many clients follow it."""
+        """`GET /healthz`: the gateway is up, and so many clients and open documents it has."""
         return JSONResponse(
             {
                 "status": "ok",
                 "websockets": len(self._notifications.subscriptions),
                 "event_streams": len(self._activities.subscriptions),
-                "documents": 0,
+                "documents": self._documents.open_count,
             }
         )
 

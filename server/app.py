@@ -24,6 +24,11 @@ from server.authenticator import Authenticator
 from server.connections import Connections
 from server.dataset_api import DatasetApi, DatasetStreamEndpoint
 from server.datasets import Production
+from server.document_api import DocumentApi
+from server.document_room import Limits
+from server.document_rooms import Rooms
+from server.document_store import DocumentStoreError, SQLiteDocumentStore
+from server.documents import DocumentEndpoint, Rate
 from server.event_log import EventLogError, SQLiteEventLog
 from server.event_stream import EventStreamEndpoint
 from server.guard import Guard, is_api
@@ -34,6 +39,7 @@ from server.metrics import Metrics
 from server.passwords import PasswordPool
 from server.posts import Posts
 from server.rate_limit import RateLimiter
+from server.replica import SpoiltError
 from server.session_store import SessionStore
 from server.settings import Settings
 from server.site import Site
@@ -49,8 +55,8 @@ _WATCH_INTERVAL = 1
 class Gateway:
     """Everything that a gateway consists of, put together from its settings.
 
-    Raises `EventLogError`, `AuthDatabaseError`, and for the file of the secret `OSError` and
-    `ValueError`.
+    Raises `EventLogError`, `DocumentStoreError`, `AuthDatabaseError`, and for the file of the
+    secret `OSError` and `ValueError`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +68,7 @@ class Gateway:
         )
         # After the log, which makes sure that there is no other gateway here.
         self._database = AuthDatabase(settings.data_dir / "auth.db")
+        documents = SQLiteDocumentStore(settings.data_dir / "documents.db")
         self._accounts = AccountStore(self._database)
         self._accounts.ensure(settings.accounts)
         self._sessions = SessionStore(self._database, ttl=settings.refresh_token_ttl)
@@ -87,6 +94,21 @@ class Gateway:
             connections=self.connections,
             metrics=metrics,
             comment_interval=settings.sse_comment_interval,
+        )
+        self._rooms = Rooms(
+            documents,
+            Limits(settings.document_size, settings.document_clients, settings.client_queue),
+            metrics,
+        )
+        metrics.gauge(
+            "gateway_documents",
+            "Documents that clients have open",
+            lambda: self._rooms.open_count,
+        )
+        metrics.gauge(
+            "gateway_document_clients",
+            "Clients that have one open",
+            lambda: self._rooms.client_count,
         )
         metrics.gauge(
             "gateway_websockets",
@@ -125,6 +147,8 @@ class Gateway:
                 HTTPException: _http_error,
                 ValidationError: _validation_error,
                 EventLogError: _out_of_order("event log"),
+                DocumentStoreError: _out_of_order("document store"),
+                SpoiltError: _out_of_order("document"),
                 AuthDatabaseError: _out_of_order("account database"),
                 ClientDisconnect: _client_disconnect,
             },
@@ -139,7 +163,7 @@ class Gateway:
             body_limit=settings.body_limit,
             allowed_origins=settings.allowed_origins,
         )
-        api = Api(self._notifications, self._activities, posts)
+        api = Api(self._notifications, self._activities, self._rooms, posts)
         login = Login(
             self._accounts,
             self._sessions,
@@ -172,6 +196,17 @@ class Gateway:
             comment_interval=settings.sse_comment_interval,
         )
         datasets = DatasetApi(self._production)
+        documents = DocumentApi(self._rooms)
+        document_sockets = DocumentEndpoint(
+            self._rooms,
+            rate=Rate(settings.rate_limit, settings.rate_burst),
+            new_documents=RateLimiter(settings.new_documents / 60, settings.new_documents),
+            read_only_guests=settings.read_only_guests,
+            authenticator=self._authenticator,
+            connections=self.connections,
+            metrics=self.metrics,
+            allowed_origins=settings.allowed_origins,
+        )
         # A router of its own, so that what it does not know is not looked for among the files.
         api_routes = Router(
             [
@@ -181,6 +216,7 @@ class Gateway:
                 Route("/datasets", datasets.names, methods=["GET"]),
                 Route("/datasets/{name}", datasets.rows, methods=["GET"]),
                 Route("/datasets/{name}/events", self._dataset_streams, methods=["GET"]),
+                Route("/documents/{id:path}", documents.document, methods=["GET"]),
                 Route("/login", login.login, methods=["POST"]),
                 Route("/refresh", login.refresh, methods=["POST"]),
                 Route("/logout", login.logout, methods=["POST"]),
@@ -191,6 +227,7 @@ class Gateway:
             Route("/healthz", api.health, methods=["GET"]),
             Route("/metrics", self.metrics.endpoint, methods=["GET"]),
             WebSocketRoute("/ws", sockets.connect),
+            WebSocketRoute("/ws/documents/{id:path}", document_sockets.connect),
             Mount("/api", app=api_routes),
             Mount("/", app=Site(directory=settings.site_dir)),
         ]
@@ -204,6 +241,7 @@ class Gateway:
             yield
         finally:
             watch.cancel()
+            await self._rooms.close()
             self.close()
 
     async def _watch_accounts(self) -> None:

@@ -17,8 +17,9 @@ _TICK = 0.02
 class OpenConnection(Protocol):
     """A client's WebSocket or event stream."""
 
-    #: Whose it is; None for a guest's.
-    identity: Identity | None
+    @property
+    def identity(self) -> Identity | None:
+        """Whose it is; None for a guest's."""
 
     def revoke(self, reason: str) -> None:
         """End at once: the client may no longer be here."""

@@ -1,4 +1,4 @@
-"""The frames of `/ws`, and the codes it is closed with. docs/protocol.md lists them."""
+"""The sockets' text frames, and the codes they are closed with. docs/protocol.md lists them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ TRY_AGAIN_LATER = 1013
 BAD_FRAME = 4400
 UNAUTHORIZED = 4401
 FORBIDDEN = 4403
+TOO_LARGE = 4413
 
 
 class CloseError(Exception):

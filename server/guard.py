@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from typing import NoReturn
 
 from starlette.datastructures import Headers
@@ -14,6 +15,8 @@ from server.authenticator import Authenticator, bearer
 
 #: Where one gets a token; a bad one must not keep anyone from getting a better one.
 _OPEN = frozenset({"/api/login", "/api/refresh", "/api/logout"})
+
+_DOCUMENTS = "/api/documents/"
 
 #: The key of `scope["state"]` that holds who a request comes from: an `Identity`, or None.
 IDENTITY = "identity"
@@ -36,8 +39,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on, or refuse it."""
-        if scope["type"] == "http" and not scope["path"].isprintable():
-            # A route's pattern may end before a line end, and then be another path than ours.
+        if scope["type"] == "http" and not _is_path(scope["path"]):
             raise HTTPException(404)
         if scope["type"] == "http" and is_guarded(scope["path"]):
             scope.setdefault("state", {})[IDENTITY] = self._admit(scope)
@@ -59,6 +61,17 @@ class Guard:
         except InvalidTokenError as error:
             challenge = f'Bearer error="invalid_token", error_description="{error}"'
             _refuse(str(error).capitalize(), challenge)
+
+
+def _is_path(path: str) -> bool:
+    """Tell whether a path may lead anywhere.
+
+    A route's pattern may end before a line end, and then be another path than ours. A document
+    may be called what cannot be printed, such as a family of people joined to one character.
+    """
+    if path.startswith(_DOCUMENTS):
+        return not any(unicodedata.category(character) == "Cc" for character in path)
+    return path.isprintable()
 
 
 def is_guarded(path: str) -> bool:

@@ -24,7 +24,7 @@ OTHER = "other"
 
 _CLIENT_FRAMES = ("auth", "resume", "ping", "notification", "activity")
 _SERVER_FRAMES = ("notification", "pong", "ack", "nack", "reset", "auth-ok")
-_CLOSE_CODES = (1000, 1001, 1005, 1006, 1007, 1009, 1011, 1012, 1013, 4400, 4401, 4403)
+_CLOSE_CODES = (1000, 1001, 1005, 1006, 1007, 1009, 1011, 1012, 1013, 4400, 4401, 4403, 4413)
 
 #: Seconds. An append takes some 16 µs, and a fan-out to a thousand clients some milliseconds.
 _BUCKETS = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 1)
@@ -40,7 +40,7 @@ class Metrics:
             "gateway_connections",
             "Connections accepted",
             "kind",
-            ("websocket", "event-stream", "dataset-stream"),
+            ("websocket", "event-stream", "dataset-stream", "document"),
             registry,
         )
         self.closes = Family(
@@ -98,9 +98,9 @@ class Metrics:
         )
         self.slow_clients = Family(
             "gateway_slow_clients",
-            "Clients let go because too many events waited for them",
+            "Clients let go because too much waited for them",
             "kind",
-            ("websocket", "event-stream"),
+            ("websocket", "event-stream", "document"),
             registry,
         )
         self.rate_limited = Family(
@@ -109,6 +109,19 @@ class Metrics:
             "kind",
             ("post", "frame"),
             registry,
+        )
+        self.document_updates = Counter(
+            "gateway_document_updates",
+            "Updates of documents that were stored; those that came together are one",
+            registry=registry,
+        )
+        self.document_bytes = Counter(
+            "gateway_document_bytes", "Bytes of these updates", registry=registry
+        )
+        self.document_squashes = Counter(
+            "gateway_document_squashes",
+            "Documents whose updates were replaced by one",
+            registry=registry,
         )
         self.publish_seconds = Histogram(
             "gateway_publish_seconds",

@@ -32,6 +32,11 @@ class RateLimiter:
         self._forget(now)
         return wait
 
+    def charge(self, key: str, tokens: float) -> None:
+        """Take more tokens for what was let through, be there as many or not."""
+        left, counted = self._buckets.pop(key, (self._burst, self._clock()))
+        self._buckets[key] = (left - tokens, counted)
+
     def give_back(self, key: str) -> None:
         """Return a token taken before: what it was taken for does not count after all."""
         if key in self._buckets:
@@ -40,8 +45,10 @@ class RateLimiter:
 
     def _forget(self, now: float) -> None:
         """Drop the buckets that are full again, which are as good as new ones."""
-        refill = self._burst / self._rate
-        while now - next(iter(self._buckets.values()))[1] >= refill:
+        while True:
+            tokens, counted = next(iter(self._buckets.values()))
+            if tokens + (now - counted) * self._rate < self._burst:
+                return
             self._buckets.popitem(last=False)
 
 

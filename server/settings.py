@@ -39,7 +39,7 @@ class Settings:
     host: str = "127.0.0.1"
     #: The port to listen on; 0 lets the system choose a free one.
     port: int = 3000
-    #: The folder that holds the event log, the accounts and the secret; made if missing.
+    #: The folder that holds events, documents, accounts and the secret; made if missing.
     data_dir: Path = Path("data")
     #: Origins beside the gateway's own whose pages may connect, as `scheme://host[:port]`.
     allowed_origins: tuple[str, ...] = ()
@@ -55,6 +55,14 @@ class Settings:
     replay_horizon: int = 10_000
     #: Events that may wait for one client before it is let go.
     client_queue: int = 1000
+    #: The largest document, in bytes as it is encoded.
+    document_size: int = 10 * 1024 * 1024
+    #: Clients that may have one document open.
+    document_clients: int = 200
+    #: Documents a minute that one client address may begin.
+    new_documents: int = 600
+    #: Whether guests may read documents, but not change them.
+    read_only_guests: bool = False
     #: Seconds between the comments that keep an idle event stream open.
     sse_comment_interval: float = 15
     #: Rows that each dataset has when the gateway starts.
@@ -102,6 +110,10 @@ class Settings:
             rate_burst=read.integer("RATE_BURST", cls.rate_burst, minimum=1),
             replay_horizon=read.integer("REPLAY_HORIZON", cls.replay_horizon, minimum=100),
             client_queue=read.integer("CLIENT_QUEUE", cls.client_queue, minimum=1),
+            document_size=read.integer("DOCUMENT_SIZE", cls.document_size, minimum=1),
+            document_clients=read.integer("DOCUMENT_CLIENTS", cls.document_clients, minimum=1),
+            new_documents=read.integer("NEW_DOCUMENTS", cls.new_documents, minimum=1),
+            read_only_guests=read.boolean("READ_ONLY_GUESTS"),
             sse_comment_interval=read.number("SSE_COMMENT_INTERVAL", cls.sse_comment_interval),
             dataset_rows=read.integer(
                 "DATASET_ROWS", cls.dataset_rows, minimum=0, maximum=2_000_000

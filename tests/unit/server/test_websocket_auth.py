@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from server import app, websocket
+from server import admission, app, websocket
 from server.settings import Settings
 from tests.support.gateway import Gateway
 from tests.unit.server.sockets import (
@@ -129,8 +129,8 @@ async def test_nothing_is_sent_before(locked: Gateway) -> None:
 async def test_a_client_that_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert websocket.AUTH_WINDOW == 10
-    monkeypatch.setattr(websocket, "AUTH_WINDOW", 0.05)
+    assert admission.AUTH_WINDOW == 10
+    monkeypatch.setattr(admission, "AUTH_WINDOW", 0.05)
     gateway = app.Gateway(Settings(data_dir=tmp_path, require_auth=True))
     received = iter([{"type": "websocket.connect"}])
     sent: list[Any] = []
