@@ -51,8 +51,10 @@ function examineStruct(Y, struct, found) {
   expectRange(client, clock, struct.length);
   if (!(struct instanceof Y.Item)) return;
   for (const id of [struct.origin, struct.rightOrigin, struct.parent]) {
+    if (!(id instanceof Y.ID)) continue;
+    expectRange(id.client, id.clock, 1);
     // Yjs waits for what others have yet to send, but takes this for something it has.
-    if (id instanceof Y.ID && id.client === client && id.clock >= clock) {
+    if (id.client === client && id.clock >= clock) {
       throw new RangeError(`${clock} refers to ${id.clock}, which comes later`);
     }
   }
