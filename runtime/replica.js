@@ -380,7 +380,10 @@ function people(doc, protocol, listener) {
       if (state !== null) awareness.setLocalState(null);
       this.flush();
       awareness.clientID = doc.clientID;
-      if (state !== null) awareness.setLocalState(state);
+      if (state === null) return;
+      // The first clock is 0, which says nothing to those who have not heard of an id.
+      awareness.setLocalState(null);
+      awareness.setLocalState(state);
     },
 
     flush() {
