@@ -66,6 +66,8 @@ export function create(Y, protocol, listener) {
     text: () => text.toString().toWellFormed(),
     lacksUpdates: () => doc.store.pendingStructs !== null || doc.store.pendingDs !== null,
     edit: edits.edit,
+    editOne: (position, removed, inserted) =>
+      edits.edit([position, removed, inserted.length], inserted), // which is ASCII
     vector: () => Y.encodeStateVector(doc),
     updateSince(vector) {
       if (vector !== undefined && !isVector(vector)) return undefined;

@@ -54,6 +54,7 @@ class BrowserReplica:
         self._number = int(replica.number)
         # Looked up once: each step of a lookup crosses over.
         self._edit = replica.edit
+        self._edit_one = replica.editOne
         self._apply = replica.apply
 
     @property
@@ -80,7 +81,7 @@ class BrowserReplica:
         """Make all edits in one transaction, in one crossing."""
         if not edits:
             return
-        refused = self._edit(*_packed(edits))
+        refused = self._edit_one(*edits[0]) if _is_one(edits) else self._edit(*_packed(edits))
         if refused is not None:
             index, length = map(int, refused)
             position, count, _ = edits[index]
@@ -212,6 +213,20 @@ def _parts(data: bytes, lengths: list[int]) -> list[bytes]:
     return parts
 
 
+def _is_one(edits: Sequence[Edit]) -> bool:
+    """Return whether this is one plain edit: it can cross as it is, in half the time."""
+    if len(edits) != 1 or type(edits[0]) is not tuple or len(edits[0]) != 3:
+        return False
+    position, count, text = edits[0]
+    return (
+        type(position) is type(count) is int
+        and 0 <= position < 2**53
+        and 0 <= count < 2**53
+        and type(text) is str
+        and text.isascii()
+    )
+
+
 def _packed(edits: Sequence[Edit]) -> tuple[Any, str]:
     """Return positions, counts and lengths as one array, and the texts as one text.
 
@@ -222,7 +237,7 @@ def _packed(edits: Sequence[Edit]) -> tuple[Any, str]:
         inserted = "".join(texts)
         numbers = [*positions, *counts, *map(len, texts)]
         if (
-            {*map(type, numbers)} == {int}
+            {*map(type, positions), *map(type, counts)} == {int}
             and min(numbers) >= 0
             and {*map(len, edits)} == {3}
             and (inserted.isascii() or inserted.encode())

@@ -336,7 +336,9 @@ async def test_updates_that_are_none_change_nothing(opened):
     replica.edit([(length, 0, "still 🏔"), (length, 1, "S")])
     assert replica.text.endswith("Still 🏔")
     other, _ = await opened()
-    assert other.apply([NOTHING, b"\x01", replica.update_since(), b"junk"])[0].startswith("expected")
+    assert other.apply([NOTHING, b"\x01", replica.update_since(), b"junk"])[0].startswith(
+        "expected"
+    )
 
 
 async def test_good_updates_among_bad_ones_are_applied(opened):
