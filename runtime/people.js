@@ -14,8 +14,14 @@ export function hueOf(user) {
   if (ours >= 0) return ours;
   // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
   let hash = 0x811c9dc5;
-  for (const char of String(user?.id ?? user?.name ?? "")) {
+  for (const char of nameOf(user)) {
     hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
   }
   return (hash >>> 0) % COLOURS.length;
+}
+
+// Where it is an object, making a text of it could do anything, or fail.
+function nameOf(user) {
+  const name = user?.id ?? user?.name;
+  return typeof name === "object" ? "" : String(name ?? "");
 }

@@ -10,21 +10,19 @@ import contextlib
 import importlib
 import traceback
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import js  # type: ignore[import-not-found]
 from pyodide.ffi import (  # type: ignore[import-not-found]
     JsException,
     create_once_callable,
-    create_proxy,
     to_js,
 )
 
-from . import browser_tabs, browser_workers
-from .browser_listeners import Listeners
+from . import browser_documents, browser_tabs, browser_workers
+from .browser_listeners import Listeners, Proxies, js_object
 from .describe import describe
-from .errors import ConfigurationError, ConnectionFailed, RequestTimeout
+from .errors import ConfigurationError, ConnectionFailed, RequestTimeout, StorageFailed
 from .platform import (
     Callback,
     Cancel,
@@ -38,6 +36,7 @@ from .platform import (
     Worker,
     WorkerListener,
 )
+from .replica import DocumentStore, Replica, ReplicaListener
 from .strict_json import loads_brief_objects
 
 # HTML §8.7: a longer timeout overflows a 32-bit integer and fires at once.
@@ -180,7 +179,7 @@ class BrowserPlatform:
             "lastEventId": last_event_id,
             "token": token or "",
         }
-        close = module.open(url, _object(options), proxies.handed_over())
+        close = module.open(url, js_object(options), proxies.handed_over())
 
         def cancel() -> None:
             if proxies:
@@ -213,7 +212,7 @@ class BrowserPlatform:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            response = await js.fetch(url, _object(options))
+            response = await js.fetch(url, js_object(options))
             return HTTPAnswer(int(response.status), str(await response.text()))
         except JsException as error:
             if error.name == "TimeoutError":
@@ -330,6 +329,25 @@ class BrowserPlatform:
         """Start a Python worker."""
         return browser_workers.BrowserWorker(listener, self.resolve, self._guard)
 
+    async def open_replica(self, listener: ReplicaListener) -> Replica:
+        """Make an empty replica of a document."""
+        module = _module("documents")
+        if module is None:
+            raise ConfigurationError(
+                'pyscript.toml: expected "./runtime/documents.js" = "documents" in'
+                " [js_modules.main], came none"
+            )
+        return await browser_documents.open_replica(module, listener, self._guard)
+
+    async def open_document_store(
+        self, name: str, failed: Callable[[StorageFailed], None]
+    ) -> DocumentStore:
+        """Open what this browser keeps of a document."""
+        module = _module("documents")
+        if module is None:
+            raise StorageFailed("documents: expected runtime/documents.js, came none")
+        return await browser_documents.open_store(module, name, failed, self._guard)
+
     def mark(self, name: str) -> None:
         """Note this moment in the browser's timeline."""
         js.performance.mark(name)
@@ -345,31 +363,6 @@ class BrowserPlatform:
         except Exception as error:
             self.report(error)
             return None
-
-
-class Proxies:
-    """Python functions that JavaScript holds as one object, destroyed together.
-
-    `guard` calls a function with what JavaScript hands it and reports what it raises.
-    """
-
-    def __init__(self, guard: Callable[..., Any], **functions: Callable[..., Any]) -> None:
-        self._proxies = {
-            name: create_proxy(partial(guard, function)) for name, function in functions.items()
-        }
-
-    def __bool__(self) -> bool:
-        """Whether they are still there."""
-        return bool(self._proxies)
-
-    def handed_over(self) -> Any:
-        """Return the JavaScript object."""
-        return _object(self._proxies)
-
-    def destroy(self) -> None:
-        """Take them from JavaScript. One of them may do this itself: its call goes on."""
-        while self._proxies:
-            self._proxies.popitem()[1].destroy()
 
 
 class PlainSocket:
@@ -475,7 +468,3 @@ def _module(name: str) -> Any:
         return getattr(importlib.import_module("pyscript.js_modules"), name)
     except (ImportError, AttributeError):
         return None
-
-
-def _object(values: dict[str, Any]) -> Any:
-    return to_js(values, dict_converter=js.Object.fromEntries)
