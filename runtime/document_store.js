@@ -1,5 +1,9 @@
-// What a browser keeps of its documents, in IndexedDB: the updates of each, and how many changes
-// the server lacks. All tabs write at once; the browser runs their transactions one by one.
+// What a browser keeps of its documents, in IndexedDB. All tabs write at once; the browser runs
+// their transactions one by one.
+//
+// A record is `{ name, update?, unsent?, sent? }`: an update of the document, how many changes it
+// holds that the server lacks, and how many of the earlier ones the server has by now. So writing
+// needs no reading, and is done even if the page is gone in the next moment.
 import { examine } from "./update_checks.js";
 
 const DATABASE = "realtime-documents";
@@ -11,18 +15,24 @@ const WORTH_IT = 65_536; // bytes
 // Fewer are written as they are: they cost less than merging them.
 const FEW = 8;
 
+let isLeaving = false;
+addEventListener("pagehide", () => (isLeaving = true), { capture: true });
+addEventListener("pageshow", () => (isLeaving = false), { capture: true });
+
 /**
  * Open what is kept of a document. Rejects where storage is denied or broken. `listener` has
- * failed(reason), called once if it breaks later, and closed(), after which nothing more is heard.
+ * failed(reason), called at most once, and closed(), after which nothing more is heard.
  */
 export async function open(Y, name, listener) {
   const database = await connect();
-  let waiting = []; // { update, unsent } or { sent }
-  let running = null; // a promise of what is being written
+  let waiting = []; // records
+  let running = 0; // transactions
+  let idlers = []; // who waits until nothing waits and nothing runs
   let broken = null;
-  let isClosing = false;
   let isToSquash = false;
   let written = 0; // records since their number was looked at
+  let isClosing = false;
+  let isFinished = false;
   let isDeaf = false;
 
   const tell = (reason) => {
@@ -42,75 +52,56 @@ export async function open(Y, name, listener) {
   database.onversionchange = () => fail(new Error("the database is being deleted or replaced"));
   database.onclose = () => fail(new Error("the browser has closed the database"));
 
-  // The steps run inside the transaction, and what they return is what it comes to.
-  const transact = (mode, steps) =>
-    new Promise((resolve, reject) => {
-      const transaction = database.transaction(["updates", "documents"], mode);
-      let result;
-      let failure = new Error("it was aborted");
-      transaction.oncomplete = () => resolve(result);
-      // What ended it; its requests say only that it has ended.
-      transaction.onabort = () => reject(transaction.error ?? failure);
-      const stores = ["updates", "documents"].map((store) => transaction.objectStore(store));
-      steps(...stores).then(
-        (value) => (result = value),
-        (error) => {
-          failure = error;
-          try {
-            transaction.abort();
-          } catch {
-            // it is over by itself
-          }
-        },
-      );
-    });
+  const run = (steps) => {
+    running++;
+    transact(database, "readwrite", steps)
+      .catch(fail)
+      .then(() => {
+        running--;
+        pump();
+      });
+  };
 
-  // Begins at once: a page that is left may have no other moment.
   const pump = () => {
-    if (running || broken) return;
-    if (waiting.length > 0) {
-      const batch = waiting;
+    // What comes meanwhile is written together, unless there may be no later.
+    if (waiting.length > 0 && (running === 0 || isLeaving)) {
+      const records = waiting;
       waiting = [];
-      running = transact("readwrite", (updates, documents) =>
-        write(Y, name, batch, updates, documents),
-      );
-      written += batch.length;
-    } else if (isToSquash || written >= LOOK_EVERY) {
+      written += records.length;
+      run((updates) => write(Y, name, records, updates));
+    }
+    if (running > 0) return;
+    if (!broken && (isToSquash || written >= LOOK_EVERY)) {
       const isKnown = isToSquash;
       isToSquash = false;
       written = 0;
-      running = transact("readwrite", (updates) => squash(Y, name, updates, isKnown));
-    } else {
-      if (isClosing) finish();
+      run((updates) => squash(Y, name, updates, isKnown));
       return;
     }
-    running = running.catch(fail).then(() => {
-      running = null;
-      if (broken && isClosing) finish();
-      else pump();
-    });
+    for (const resume of idlers.splice(0)) resume();
+    if (isClosing && !isFinished) finish();
   };
 
   const finish = () => {
-    isDeaf = true;
+    isFinished = isDeaf = true;
     database.onversionchange = database.onclose = null;
     database.close();
     listener.closed();
   };
 
-  const add = (item) => {
+  const add = (record) => {
     if (broken || isClosing) return;
-    waiting.push(item);
+    waiting.push(record);
     pump();
   };
 
   const flush = async () => {
-    while (waiting.length > 0 || running) await running;
+    if (running > 0) await new Promise((resume) => idlers.push(resume));
     if (broken) throw broken;
   };
 
   return {
-    append: (update, unsent) => add({ update, unsent }),
+    append: (update, unsent) => add(unsent > 0 ? { update, unsent } : { update }),
     sent: (count) => add({ sent: count }),
     flush,
 
@@ -119,15 +110,14 @@ export async function open(Y, name, listener) {
       await flush();
       if (isClosing) throw new Error("it is closed");
       try {
-        const [records, state] = await transact("readonly", (updates, documents) =>
-          Promise.all([done(updates.index("name").getAll(name)), done(documents.get(name))]),
+        const records = await transact(database, "readonly", (updates) =>
+          done(updates.index("name").getAll(name)),
         );
-        const good = goodOf(Y, records);
-        const lost = records.length - good.length;
-        if (lost > 0) tell(`${lost} of ${records.length} records of ${name} cannot be read`);
-        isToSquash ||= lost > 0 || areMany(good);
+        const { good, lost, unsent } = read(Y, records);
+        if (lost > 0) tell(`${lost} of ${records.length} records cannot be read`);
+        isToSquash ||= lost > 0 || areMany(records.length, good);
         pump();
-        return [good, countOf(state)];
+        return [good, unsent];
       } catch (error) {
         fail(error);
         throw error;
@@ -137,20 +127,12 @@ export async function open(Y, name, listener) {
     close() {
       if (isClosing) return;
       isClosing = true;
-      if (broken) finish();
-      else pump();
+      pump();
     },
   };
 }
 
 const describe = (error) => (error.name === "Error" ? "" : `${error.name}: `) + error.message;
-
-/** The promise of a request. */
-const done = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
 
 function connect() {
   return new Promise((resolve, reject) => {
@@ -165,7 +147,6 @@ function connect() {
     request.onupgradeneeded = () => {
       const updates = request.result.createObjectStore("updates", { autoIncrement: true });
       updates.createIndex("name", "name");
-      request.result.createObjectStore("documents");
     };
     request.onblocked = () => giveUp(new Error("another tab holds an older database"));
     request.onerror = () => giveUp(request.error);
@@ -177,37 +158,84 @@ function connect() {
   });
 }
 
-async function write(Y, name, batch, updates, documents) {
-  const fresh = batch.filter(({ update }) => update).map(({ update }) => update);
-  for (const update of fresh.length > FEW ? merged(Y, fresh) : fresh) updates.add({ name, update });
-  if (batch.every(({ unsent, sent }) => !unsent && !sent)) return;
-  let count = countOf(await done(documents.get(name)));
-  for (const { unsent = 0, sent = 0 } of batch) count = Math.max(0, count + unsent - sent);
-  documents.put({ unsent: count }, name);
+/** Run steps inside a transaction; returns what they return once it is complete. */
+function transact(database, mode, steps) {
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction("updates", mode);
+    let result;
+    let failure = new Error("it was aborted");
+    transaction.oncomplete = () => resolve(result);
+    // What ended it: its requests say only that it has ended.
+    transaction.onabort = () => reject(transaction.error ?? failure);
+    steps(transaction.objectStore("updates")).then(
+      (value) => (result = value),
+      (error) => {
+        failure = error;
+        try {
+          transaction.abort();
+        } catch {
+          // it has ended by itself
+        }
+      },
+    );
+  });
 }
 
-function merged(Y, updates) {
+/** The promise of a request. */
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+async function write(Y, name, records, updates) {
+  for (const record of records.length > FEW ? merged(Y, records) : records) {
+    updates.add({ name, ...record });
+  }
+  updates.transaction.commit();
+}
+
+function merged(Y, records) {
+  const fresh = [];
+  const counts = [{}];
+  for (const { update, unsent = 0, sent = 0 } of records) {
+    if (update) fresh.push(update);
+    // In one record the unsent are added before the sent are subtracted.
+    if (unsent > 0 && counts.at(-1).sent) counts.push({});
+    const last = counts.at(-1);
+    last.unsent = (last.unsent ?? 0) + unsent;
+    last.sent = (last.sent ?? 0) + sent;
+  }
+  if (fresh.length === 0) return counts;
   try {
-    return [Y.mergeUpdates(updates)];
+    counts[0].update = Y.mergeUpdates(fresh);
+    return counts;
   } catch {
-    return updates; // one of them is none
+    return records; // one of them is no update
   }
 }
 
-// Every record is as good as a stranger's: anything of this origin may write there.
-const countOf = (state) => (Number.isSafeInteger(state?.unsent) ? Math.max(0, state.unsent) : 0);
+/** What records hold. Each is as good as a stranger's: anything of this origin may write there. */
+function read(Y, records) {
+  const good = [];
+  let lost = 0;
+  let count = 0;
+  for (const { update, unsent = 0, sent = 0 } of records) {
+    const areNumbers = [unsent, sent].every((each) => Number.isSafeInteger(each) && each >= 0);
+    const isUpdate = update instanceof Uint8Array && examine(Y, update).fault === null;
+    if (isUpdate) good.push(update);
+    if (areNumbers) count = Math.max(0, count + unsent - sent);
+    if (!areNumbers || !(isUpdate || (update === undefined && unsent + sent > 0))) lost++;
+  }
+  return { good, lost, unsent: count };
+}
 
-const goodOf = (Y, records) =>
-  records
-    .map(({ update }) => update)
-    .filter((update) => update instanceof Uint8Array && examine(Y, update).fault === null);
-
-/** Whether they are too many, or have more in them than the one that was squashed last. */
-function areMany(updates) {
+/** Whether records are too many, or have more in them than the one that was squashed last. */
+function areMany(count, updates) {
   const sizes = updates.map(({ length }) => length);
   const size = sizes.reduce((sum, each) => sum + each, 0);
   const largest = sizes.reduce((most, each) => Math.max(most, each), 0);
-  return sizes.length > MOST_RECORDS || (size > WORTH_IT && size > 2 * largest);
+  return count > MOST_RECORDS || (size > WORTH_IT && size > 2 * largest);
 }
 
 /** Make one record of all that are kept of a document, without what is deleted in it. */
@@ -218,13 +246,13 @@ async function squash(Y, name, updates, isKnown) {
     done(index.getAllKeys(name)),
     done(index.getAll(name)),
   ]);
-  const good = goodOf(Y, records);
+  const { good, lost, unsent } = read(Y, records);
   // Another tab may have done it.
-  if (good.length === records.length && !areMany(good)) return;
+  if (lost === 0 && !areMany(records.length, good)) return;
   const update = together(Y, good);
   if (update === undefined) return;
   for (const key of keys) updates.delete(key);
-  updates.add({ name, update });
+  updates.add({ name, update, unsent });
 }
 
 function together(Y, updates) {

@@ -18,11 +18,14 @@ export const load = () => {
   return library;
 };
 
-/** Make an empty replica; see `create` in replica.js for what `listener` has. */
-export async function open(listener) {
+/** Load what replicas need; returns `make(listener)`, for which see `create` in replica.js. */
+export async function prepare() {
   const [{ Y, awareness }, { create }] = await Promise.all([load(), import("./replica.js")]);
+  return (listener) => make(create(Y, awareness, listener));
+}
+
+function make({ parts, methods, withdraw, end }) {
   const number = ++count;
-  const { parts, methods, withdraw, end } = create(Y, awareness, listener);
   replicas.set(number, parts);
   changes.dispatchEvent(new CustomEvent("opened", { detail: number }));
   return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from array import array
 from collections.abc import Callable, Sequence
@@ -29,20 +30,17 @@ async def open_replica(
     def people(text: str) -> None:
         listener.people([Person(client, user, hue) for client, hue, user in loads(text)])
 
+    try:
+        make = await module.prepare()
+    except JsException as error:
+        raise ConnectionFailed(f"vendor/collaboration.js: {error.message}") from error
     proxies = Proxies(
         guard,
         edited=edited,
         presence=lambda buffer: listener.presence(buffer.to_bytes()),
         people=people,
     )
-    try:
-        replica = await module.open(proxies.handed_over())
-    except BaseException as error:
-        proxies.destroy()
-        if isinstance(error, JsException):
-            raise ConnectionFailed(f"vendor/collaboration.js: {error.message}") from error
-        raise
-    return BrowserReplica(replica, proxies)
+    return BrowserReplica(make(proxies.handed_over()), proxies)
 
 
 class BrowserReplica:
@@ -146,17 +144,26 @@ async def open_store(
     guard: Callable[..., Any],
 ) -> DocumentStore:
     """Open a store with ``runtime/document_store.js``."""
+
+    def abandon(opening: asyncio.Future[Any]) -> None:
+        if opening.exception() is None:
+            opening.result().close()
+        else:
+            proxies.destroy()
+
     proxies = Proxies(
         guard,
         failed=lambda reason: failed(StorageFailed(f"{name}: {reason}")),
         closed=lambda: proxies.destroy(),
     )
+    opening = asyncio.ensure_future(module.openStore(name, proxies.handed_over()))
     try:
-        store = await module.openStore(name, proxies.handed_over())
-    except BaseException as error:
+        store = await asyncio.shield(opening)
+    except JsException as error:
         proxies.destroy()
-        if isinstance(error, JsException):
-            raise _failure(name, error) from error
+        raise _failure(name, error) from error
+    except asyncio.CancelledError:
+        opening.add_done_callback(abandon)
         raise
     return BrowserDocumentStore(name, store)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import js
 import pytest
-from pyodide.ffi import to_js
+from pyodide.ffi import create_proxy, to_js
 from pyscript.js_modules import documents
 
 from services import errors
@@ -289,6 +289,21 @@ async def test_under_load_updates_are_told_together_and_in_order(opened):
     for update in heard.updates:
         assert other.apply([update]) == []
         assert not other.lacks_updates
+
+
+async def test_a_page_that_is_left_tells_at_once(opened):
+    replica, heard = await opened()
+    replica.set_user({"name": "Ada"})
+    replica.edit([(0, 0, "a")])
+    replica.edit([(1, 0, "b")])
+    inside(replica).awareness.setLocalStateField("cursor", 1)
+    assert (len(heard.updates), len(heard.presences)) == (1, 1)
+    js.dispatchEvent(js.Event.new("pagehide"))
+    assert (len(heard.updates), len(heard.presences)) == (2, 2)
+    js.dispatchEvent(js.Event.new("pageshow"))
+    replica.edit([(2, 0, "c")])
+    await settle()
+    assert len(heard.updates) == 3
 
 
 async def test_what_is_no_state_vector(opened):
@@ -693,6 +708,33 @@ async def test_destroyed_it_has_withdrawn_and_nothing_is_left(proxies):
         there.restore()
 
 
+async def test_who_gives_up_opening_leaves_nothing(proxies, until):
+    closed = []
+    close = js.IDBDatabase.prototype.close
+    wrapping = "(close, told) => function () { told(); return close.call(this); }"
+    told = create_proxy(lambda: closed.append(True))
+    js.IDBDatabase.prototype.close = js.eval(wrapping)(close, told)
+    try:
+        for wait in (0, 0, 0.001):
+            tasks = [
+                asyncio.ensure_future(platform.open_replica(Heard())),
+                asyncio.ensure_future(platform.open_document_store("given up", print)),
+            ]
+            await asyncio.sleep(wait)
+            for task in tasks:
+                task.cancel()
+            for answer in await asyncio.gather(*tasks, return_exceptions=True):
+                if not isinstance(answer, asyncio.CancelledError):
+                    getattr(answer, "destroy", getattr(answer, "close", None))()
+        await until(lambda: len(closed) == 3, "the stores to be closed")
+        assert documents.replicas.size == 0
+    finally:
+        js.IDBDatabase.prototype.close = close
+    told.destroy()
+    del told, close, answer, tasks, task
+    await proxies.settled(limit=5)
+
+
 # The store
 
 
@@ -736,6 +778,35 @@ async def test_what_is_appended_last_is_written_without_being_waited_for(opened,
     kept = await again.load()
     assert replica.apply(kept.updates) == []
     assert (replica.text, kept.unsent) == ("last", 1)
+
+
+async def test_what_is_written_while_a_page_is_left_waits_for_nothing(stores):
+    store = await stores()
+    js.dispatchEvent(js.Event.new("pagehide"))
+    try:
+        for _ in range(20):
+            store.append(NOTHING, unsent=1)
+            store.sent(2)
+    finally:
+        js.dispatchEvent(js.Event.new("pageshow"))
+    again = await stores()
+    assert await again.load() == ([NOTHING] * 20, 0)
+
+
+async def test_how_many_are_unsent_is_counted_in_order(stores):
+    store = await stores()
+    for _ in range(2):
+        store.sent(5)
+        for _ in range(10):
+            store.append(NOTHING, unsent=3)
+            store.sent(100)
+        store.append(NOTHING, unsent=4)
+        store.append(NOTHING, unsent=0)
+        assert (await store.load()).unsent == 4
+    for _ in range(10):
+        store.sent(1)
+        await store.flush()
+    assert (await store.load()).unsent == 0
 
 
 async def test_documents_are_kept_apart(stores):
@@ -858,12 +929,11 @@ async def test_denied_storage(monkeypatch, proxies):
     await proxies.settled(limit=5)
 
 
-@pytest.mark.parametrize("how", ["add", "put"])
-async def test_storage_that_is_full(opened, stores, how):
+async def test_storage_that_is_full(stores):
     store = await stores()
     store.append(NOTHING, unsent=1)
     await store.flush()
-    with broken_storage(how, "QuotaExceededError"):
+    with full_storage():
         store.append(NOTHING, unsent=1)
         store.append(NOTHING, unsent=1)
         with pytest.raises(errors.StorageFailed, match="QuotaExceededError"):
@@ -934,13 +1004,13 @@ def silenced_errors():
 
 
 @contextmanager
-def broken_storage(method, name):
-    breaking = """(method, name) => {
-        const own = IDBObjectStore.prototype[method];
-        IDBObjectStore.prototype[method] = function () { throw new DOMException("full", name); };
-        return () => { IDBObjectStore.prototype[method] = own; };
-    }"""
-    restore = js.eval(breaking)(method, name)
+def full_storage():
+    breaking = """(() => {
+        const own = IDBObjectStore.prototype.add;
+        IDBObjectStore.prototype.add = () => { throw new DOMException("", "QuotaExceededError"); };
+        return () => { IDBObjectStore.prototype.add = own; };
+    })()"""
+    restore = js.eval(breaking)
     try:
         yield
     finally:
