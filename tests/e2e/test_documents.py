@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.gateway import Gateway, wait_until
 from tests.support.held_uploads import HeldUploads
-from tests.support.two_authors import recording
+from tests.support.two_authors import Run, recording
 
 PAGE = (Path(__file__).parent / "pages" / "documents.py").read_text()
 
@@ -74,8 +74,14 @@ def content(gateway: Gateway, document: str = "notes") -> str:
     return text
 
 
-def shows(page: Page, text: str) -> bool:
-    return bool(page.evaluate("window.doc_text()") == text)
+def play(page: Page, run: Run, other: int) -> None:
+    """Let a page make the edits of a run, once it has come to where their author was."""
+    call = "([text, other, clock, edits]) => window.doc_play(text, other, clock, edits)"
+    page.evaluate(call, [run.text, other, run.clock, json.dumps(run.edits)])
+
+
+def next_of(numbers: set[int], after: int) -> int | None:
+    return min((number for number in numbers if number > after), default=None)
 
 
 def is_back(page: Page, uploads: HeldUploads) -> bool:
@@ -214,19 +220,19 @@ def test_two_authors_of_a_real_text_end_with_it_through_cuts_and_crashes(new_con
     # author's.
     clients = [int(page.evaluate("window.doc_client()")) for page in pages]
     order = sorted((0, 1), key=clients.__getitem__)
-    pages, held = [pages[n] for n in order], [held[n] for n in order]
+    pages, held, clients = ([items[n] for n in order] for items in (pages, held, clients))
     runs, text = recording()
-    # What each wrote at the moments at which the other hears of it: then a connection may be cut.
+    # How much each had written whenever the other heard of it. After a cut, what waits is told all
+    # together: so it has to be just what the other hears of next.
     heard = [{run.known for run in runs if run.author != author} for author in (0, 1)]
     cuts = [0, 0]
     for number, run in enumerate(runs):
         author = run.author
         page, uploads = pages[author], held[author]
         held[1 - author].allow(run.known)
-        wait_until(partial(shows, page, run.text))
-        edit(page, *run.edits)
+        play(page, run, clients[1 - author])
         is_time = number >= len(runs) * (cuts[author] + 1) // (CUTS + 1)
-        if is_time and run.end in heard[author]:
+        if is_time and next_of(heard[author], uploads.allowed) == run.end:
             cuts[author] += 1
             uploads.cut(run.end)
             wait_until(partial(is_back, page, uploads))

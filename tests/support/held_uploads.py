@@ -18,7 +18,9 @@ class HeldUploads:
     def __init__(self, context: BrowserContext) -> None:
         #: Frames, and how many changes have been sent with each.
         self._waiting: deque[tuple[str | bytes, int]] = deque()
-        self._sent = self._passed = self._allowed = 0
+        #: How many changes may pass, counted from the beginning.
+        self.allowed = 0
+        self._sent = 0
         self._after_cut: int | None = None
         self._page: WebSocketRoute | None = None
         self._server: WebSocketRoute | None = None
@@ -26,13 +28,8 @@ class HeldUploads:
 
     def allow(self, changes: int) -> None:
         """Let so many changes through, counted from the beginning."""
-        self._allowed = max(self._allowed, changes)
+        self.allowed = max(self.allowed, changes)
         self._pump()
-
-    @property
-    def passed(self) -> int:
-        """How many changes the gateway has been sent."""
-        return self._passed
 
     @property
     def is_whole(self) -> bool:
@@ -64,6 +61,5 @@ class HeldUploads:
         self._pump()
 
     def _pump(self) -> None:
-        while self._waiting and self._server is not None and self._waiting[0][1] <= self._allowed:
-            frame, self._passed = self._waiting.popleft()
-            self._server.send(frame)
+        while self._waiting and self._server is not None and self._waiting[0][1] <= self.allowed:
+            self._server.send(self._waiting.popleft()[0])

@@ -10,6 +10,8 @@ from typing import Any
 
 from pycrdt import Doc, Text
 
+from services.y_messages import read_vector
+
 TRACE = Path(__file__).resolve().parents[1] / "data" / "friendsforever.json.gz"
 
 
@@ -23,8 +25,9 @@ class Run:
     edits: list[list[Any]]
     #: How many changes of the author's own came before.
     begin: int
-    #: What the author saw then.
+    #: What the author saw then, and how many characters of the other's had come, also deleted ones.
     text: str = ""
+    clock: int = 0
 
     @property
     def end(self) -> int:
@@ -73,6 +76,7 @@ def _add_texts(runs: list[Run]) -> None:
             docs[author].apply_update(update)
         seen[author] = max(seen[author], run.known)
         run.text = str(text)
+        run.clock = read_vector(docs[author].get_state()).get(2 - author, 0)
         updates[author].clear()
         for position, deleted, inserted in run.edits:
             with docs[author].transaction():

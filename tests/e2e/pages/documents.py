@@ -1,15 +1,18 @@
 """Stands in for main.py: one document, opened and edited as the test says. Answers are JSON."""
 
+import asyncio
 import json
 
 from js import window
 from pyodide.ffi import create_proxy
 
 from services.document import DocumentSession
+from services.y_messages import read_vector
 
 quick = {"reconnect_interval": 0.05, "reconnect_interval_max": 0.3, "max_reconnect_attempts": None}
 session = None
 seen = []
+changed = asyncio.Event()
 
 
 async def join(document_id, options):
@@ -18,6 +21,7 @@ async def join(document_id, options):
     session = DocumentSession(document_id, **quick | json.loads(options))
     for name in ("error", "collaborator-joined", "collaborator-left", "synced", "disconnected"):
         session.on(name, lambda payload, name=name: seen.append([name, payload]))
+    session.on("change", lambda _: changed.set())
     await session.join()
 
 
@@ -48,6 +52,22 @@ def client():
     return session._replica.client_id
 
 
+async def play(text, client, clock, edits):
+    """Wait for the text, and for so many characters of a client; then make edits.
+
+    One can write and delete again: so the text alone does not tell what has come.
+    """
+    while session.text != text or clock != seen_of(client):
+        changed.clear()
+        await changed.wait()
+    edit(edits)
+
+
+def seen_of(client):
+    """Return how many characters of a client have come, also deleted ones."""
+    return read_vector(session._replica.vector()).get(client, 0)
+
+
 async def flush():
     """Return once everything is in the browser's storage."""
     await session.flush()
@@ -58,7 +78,7 @@ for name, function in {
     "edit": edit,
     "look": look,
     "client": client,
-    "text": lambda: session.text,
+    "play": play,
     "flush": flush,
     "leave": lambda: session.leave(),
     "pause": lambda: session.pause(),
