@@ -240,13 +240,19 @@ class Room:
     async def _apply(self, changes: list[_Change]) -> list[_Change]:
         """Apply updates; return those that could be. Who sent one of the others is let go."""
         applied: list[_Change] = []
+        # All at once, unless the document may become too large by one of them.
+        total = sum(len(change.update) for change in changes)
+        is_roomy = self._size_bound + total <= self._limits.size
         try:
-            with self._replica.transaction():
-                for change in changes:
-                    if not change.member.has_ended:
-                        applied.append(change)
-                        if not self._try(change):
-                            applied.pop()
+            for group in [changes] if is_roomy else [[change] for change in changes]:
+                if not is_roomy:
+                    self._measure(len(group[0].update))
+                with self._replica.transaction():
+                    for change in group:
+                        if not change.member.has_ended:
+                            applied.append(change)
+                            if not self._try(change):
+                                applied.pop()
             return applied
         except SpoiltError as error:
             if not applied:
@@ -261,15 +267,17 @@ class Room:
         self._replica = Replica(stored.updates)
         return await self._apply(changes)
 
+    def _measure(self, addition: int) -> None:
+        """Find out how large the document is, if it may be too large with the addition."""
+        if self._size_bound + addition > self._limits.size:
+            incomplete = sum(map(len, self._replica.incomplete))
+            self._size_bound = len(self._replica.encoded()) + incomplete
+
     def _try(self, change: _Change) -> bool:
         """Apply an update; tell whether it could be."""
         update = change.update
         # Deletions come without structs. Whoever has filled the document can still delete.
         limit = self._limits.size if update[0] else 2 * self._limits.size
-        if self._size_bound + len(update) > limit:
-            self._size_bound = len(self._replica.encoded()) + sum(
-                map(len, self._replica.incomplete)
-            )
         if self._size_bound + len(update) > limit:
             reason = f"expected a document of at most {self._limits.size} bytes"
             change.member.end(frames.TOO_LARGE, reason)

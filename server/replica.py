@@ -68,6 +68,7 @@ class Replica:
         mixed must not put anything but text into the text: an editor would no longer know where
         anything stands. It must not wait for others either, since nobody could tell then.
         """
+        self._clocks = self._encoded = None
         with _spoiling():
             try:
                 self._doc.apply_update(update)
