@@ -224,7 +224,7 @@ class Room:
         changes = [item for item in work if isinstance(item, _Change)]
         if changes:
             applied = await self._apply(changes)
-            news = self._replica.news([change.update for change in applied])
+            news = self._replica.news()
             if news:
                 await self._keep(news)
                 self._pass_on(news, {change.member for change in applied})
