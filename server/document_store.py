@@ -114,7 +114,8 @@ class SQLiteDocumentStore:
                     (until, document_id),
                 )
                 self._insert(document_id, updates)
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+            # Not `execute`, which would set only the first page free.
+            self._db.executescript("PRAGMA incremental_vacuum")
 
     def close(self) -> None:
         """Release the store."""
