@@ -123,6 +123,14 @@ class Replica:
             self._clocks = document_updates.state_vector(self._doc.get_state())
         return self._clocks
 
+    def lacking(self, update: bytes) -> bytes:
+        """Return what of an update is not there yet, and its deletions; raises `SpoiltError`."""
+        with _spoiling():
+            try:
+                return pycrdt.get_update(update, self._doc.get_state())
+            except ValueError:
+                return update  # it cannot be applied either
+
     def _note(self, event: TransactionEvent) -> None:
         self._news.append(event.update)
 
@@ -132,7 +140,7 @@ class Replica:
 
     def _is_complete(self, update: bytes) -> bool:
         """Tell whether all of an update that was applied is there."""
-        lacking = pycrdt.get_update(update, self._doc.get_state())
+        lacking = self.lacking(update)
         if lacking[0]:
             return False
         return lacking == EMPTY_UPDATE or document_updates.is_covered(
