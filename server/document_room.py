@@ -129,6 +129,11 @@ class Room:
         return self._replica.text
 
     @property
+    def size(self) -> int:
+        """The bytes that the document has at most, encoded."""
+        return self._size_bound
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing was ever written."""
         return not self._position

@@ -219,6 +219,9 @@ class DocumentConnection(ClientSocket):
             return
         if room.is_new and self._endpoint.new_documents.take(self._client_key):
             raise CloseError(frames.TRY_AGAIN_LATER, "expected fewer new documents a minute")
+        if inspection.is_mixed:
+            # The whole text is looked at then.
+            self._rate.charge("", room.size / _BYTES_PER_FRAME)
         room.change(self._member, update, is_mixed=inspection.is_mixed)
 
     def _deny(self) -> None:
