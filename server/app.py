@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
-from server import event_stream, frames, validation
+from server import documents, event_stream, frames, validation
 from server.access_tokens import AccessTokens, load_secret
 from server.account_store import AccountStore
 from server.api import Api
@@ -68,7 +68,7 @@ class Gateway:
         )
         # After the log, which makes sure that there is no other gateway here.
         self._database = AuthDatabase(settings.data_dir / "auth.db")
-        documents = SQLiteDocumentStore(settings.data_dir / "documents.db")
+        store = SQLiteDocumentStore(settings.data_dir / "documents.db")
         self._accounts = AccountStore(self._database)
         self._accounts.ensure(settings.accounts)
         self._sessions = SessionStore(self._database, ttl=settings.refresh_token_ttl)
@@ -96,7 +96,7 @@ class Gateway:
             comment_interval=settings.sse_comment_interval,
         )
         self._rooms = Rooms(
-            documents,
+            store,
             Limits(settings.document_size, settings.document_clients, settings.client_queue),
             metrics,
         )
@@ -196,7 +196,7 @@ class Gateway:
             comment_interval=settings.sse_comment_interval,
         )
         datasets = DatasetApi(self._production)
-        documents = DocumentApi(self._rooms)
+        document_api = DocumentApi(self._rooms)
         document_sockets = DocumentEndpoint(
             self._rooms,
             rate=Rate(settings.rate_limit, settings.rate_burst),
@@ -216,7 +216,7 @@ class Gateway:
                 Route("/datasets", datasets.names, methods=["GET"]),
                 Route("/datasets/{name}", datasets.rows, methods=["GET"]),
                 Route("/datasets/{name}/events", self._dataset_streams, methods=["GET"]),
-                Route("/documents/{id:path}", documents.document, methods=["GET"]),
+                Route("/documents/{id:path}", document_api.document, methods=["GET"]),
                 Route("/login", login.login, methods=["POST"]),
                 Route("/refresh", login.refresh, methods=["POST"]),
                 Route("/logout", login.logout, methods=["POST"]),
@@ -227,7 +227,7 @@ class Gateway:
             Route("/healthz", api.health, methods=["GET"]),
             Route("/metrics", self.metrics.endpoint, methods=["GET"]),
             WebSocketRoute("/ws", sockets.connect),
-            WebSocketRoute("/ws/documents/{id:path}", document_sockets.connect),
+            WebSocketRoute(documents.PATH + "{id:path}", document_sockets.connect),
             Mount("/api", app=api_routes),
             Mount("/", app=Site(directory=settings.site_dir)),
         ]

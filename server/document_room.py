@@ -129,6 +129,11 @@ class Room:
         return self._replica.text
 
     @property
+    def size(self) -> int:
+        """The bytes that the document has at most, encoded."""
+        return self._size_bound
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing was ever written."""
         return not self._position
@@ -224,7 +229,7 @@ class Room:
         changes = [item for item in work if isinstance(item, _Change)]
         if changes:
             applied = await self._apply(changes)
-            news = self._replica.news([change.update for change in applied])
+            news = self._replica.news()
             if news:
                 await self._keep(news)
                 self._pass_on(news, {change.member for change in applied})
@@ -239,41 +244,54 @@ class Room:
 
     async def _apply(self, changes: list[_Change]) -> list[_Change]:
         """Apply updates; return those that could be. Who sent one of the others is let go."""
+        if not changes:
+            return []
         applied: list[_Change] = []
+        change = changes[0]
+        # All at once, unless the document may become too large by one of them.
+        total = sum(len(change.update) for change in changes)
+        is_roomy = self._size_bound + total <= self._limits.size
         try:
-            with self._replica.transaction():
-                for change in changes:
-                    if not change.member.has_ended:
-                        applied.append(change)
-                        if not self._try(change):
-                            applied.pop()
+            for group in [changes] if is_roomy else [[change] for change in changes]:
+                change = group[0]
+                has_room = is_roomy or self._has_room_for(change)
+                with self._replica.transaction():
+                    for change in group if has_room else ():
+                        if not change.member.has_ended and self._try(change):
+                            applied.append(change)
             return applied
         except SpoiltError as error:
-            if not applied:
+            # It is the last one's fault, or that of all of them together: then one goes at a time.
+            culprit = change if not change.member.has_ended else applied[-1] if applied else None
+            if culprit is None:
                 raise
             logger.warning(
                 "A client spoilt a document, which is loaded again",
                 extra={"document": self.document_id, "error": str(error)},
             )
-            applied[-1].member.end(frames.BAD_FRAME, str(error))
+            culprit.member.end(frames.BAD_FRAME, str(error))
         # Nothing of this is stored yet.
         stored = await self._store.load(self.document_id)
         self._replica = Replica(stored.updates)
-        return await self._apply(changes)
+        return await self._apply([c for c in changes if not c.member.has_ended])
+
+    def _has_room_for(self, change: _Change) -> bool:
+        """Tell whether the document may grow so; let the client go if not."""
+        lacking = self._replica.lacking(change.update)
+        # Deletions come without structs. Whoever has filled the document can still delete.
+        limit = self._limits.size if lacking[0] else 2 * self._limits.size
+        if self._size_bound + len(lacking) > limit:
+            incomplete = sum(map(len, self._replica.incomplete))
+            self._size_bound = len(self._replica.encoded()) + incomplete
+        has_room = self._size_bound + len(lacking) <= limit
+        if not has_room:
+            reason = f"expected a document of at most {self._limits.size} bytes"
+            change.member.end(frames.TOO_LARGE, reason)
+        return has_room
 
     def _try(self, change: _Change) -> bool:
         """Apply an update; tell whether it could be."""
         update = change.update
-        # Deletions come without structs. Whoever has filled the document can still delete.
-        limit = self._limits.size if update[0] else 2 * self._limits.size
-        if self._size_bound + len(update) > limit:
-            self._size_bound = len(self._replica.encoded()) + sum(
-                map(len, self._replica.incomplete)
-            )
-        if self._size_bound + len(update) > limit:
-            reason = f"expected a document of at most {self._limits.size} bytes"
-            change.member.end(frames.TOO_LARGE, reason)
-            return False
         try:
             self._replica.apply(update, is_mixed=change.is_mixed)
         except MalformedError as error:

@@ -84,7 +84,7 @@ class SQLiteDocumentStore:
             self._db.executescript(self._SCHEMA)
             # Opening a read-only file succeeds; only writing tells.
             with self._transaction():
-                self._db.execute("DELETE FROM documents WHERE number < 0")
+                self._db.execute("PRAGMA user_version = 1")
         except sqlite3.Error as error:
             self._db.close()
             raise DocumentStoreError(str(error)) from error
@@ -114,7 +114,8 @@ class SQLiteDocumentStore:
                     (until, document_id),
                 )
                 self._insert(document_id, updates)
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+            # Not `execute`, which would set only the first page free.
+            self._db.executescript("PRAGMA incremental_vacuum")
 
     def close(self) -> None:
         """Release the store."""

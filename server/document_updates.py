@@ -64,6 +64,8 @@ class Inspection:
         number = reader.number
         for _ in range(number()):
             count = number()
+            if not count:
+                raise MalformedError("expected structs of each client in the update")
             number()  # the client
             clock = number()
             for _ in range(count):

@@ -26,6 +26,9 @@ from server.frames import MAX_FRAME, CloseError
 from server.lib0 import MalformedError
 from server.rate_limit import RateLimiter, client_key
 
+#: What comes before the id in a path.
+PATH = "/ws/documents/"
+
 #: The longest id, in characters.
 MAX_ID = 200
 
@@ -71,7 +74,8 @@ class DocumentEndpoint(SocketEndpoint):
     async def connect(self, websocket: WebSocket) -> None:
         """Serve one connection from its handshake to its end."""
         if not await self.is_refused(websocket):
-            document_id = websocket.path_params["id"]
+            # Not the route's parameter: its pattern leaves a line end out.
+            document_id = websocket.scope["path"].removeprefix(PATH)
             await self.serve(
                 websocket,
                 lambda: DocumentConnection(self, websocket, document_id),
@@ -215,6 +219,9 @@ class DocumentConnection(ClientSocket):
             return
         if room.is_new and self._endpoint.new_documents.take(self._client_key):
             raise CloseError(frames.TRY_AGAIN_LATER, "expected fewer new documents a minute")
+        if inspection.is_mixed:
+            # The whole text is looked at then.
+            self._rate.charge("", room.size / _BYTES_PER_FRAME)
         room.change(self._member, update, is_mixed=inspection.is_mixed)
 
     def _deny(self) -> None:

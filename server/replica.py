@@ -35,20 +35,20 @@ class Replica:
         self._doc: Doc[Text] = Doc()
         self._text = self._doc.get(TEXT, type=Text)
         self._news: list[bytes] = []
+        self._waiting: list[bytes] = []
         self._subscription = self._doc.observe(self._note)
         self._clocks: dict[int, int] | None = None
         self._encoded: bytes | None = None
         #: Updates that wait for others, which have not come yet. pycrdt applies them when they
         #: come, but leaves them out wherever it is asked what there is.
         self.incomplete: list[bytes] = []
-        updates = list(updates)
         try:
             with self.transaction():
                 for update in updates:
                     self.apply(update)
         except MalformedError as error:
             raise SpoiltError(str(error)) from None
-        self.news(updates)
+        self.news()
 
     @property
     def text(self) -> str:
@@ -68,27 +68,35 @@ class Replica:
         mixed must not put anything but text into the text: an editor would no longer know where
         anything stands. It must not wait for others either, since nobody could tell then.
         """
+        self._clocks = self._encoded = None
         with _spoiling():
             try:
                 self._doc.apply_update(update)
             except ValueError:
                 raise MalformedError("expected an update of Yjs") from None
-            if is_mixed and not (self._is_text_alone() and self._is_complete(update)):
+            is_complete = self._is_complete(update)
+            if is_mixed and not (is_complete and self._is_text_alone()):
                 raise SpoiltError("expected nothing but text in the text")
+        if not is_complete:
+            self._waiting.append(update)
 
-    def news(self, updates: Iterable[bytes]) -> list[bytes]:
-        """Return what was new in `updates` since the last call, once they are applied.
+    def news(self) -> list[bytes]:
+        """Return what was new in all that was applied since the last call.
 
         What is complete comes as one update, without what was there already; what waits for
-        others comes as it is.
+        others comes as it is. Raises `SpoiltError`.
         """
         self._clocks = self._encoded = None
-        waiting = [update for update in updates if not self._is_complete(update)]
-        self.incomplete = [u for u in self.incomplete if not self._is_complete(u)]
+        with _spoiling():
+            self.incomplete = [u for u in self.incomplete if not self._is_complete(u)]
+            # What it waited for may have come right behind it.
+            waiting = [u for u in self._waiting if not self._is_complete(u)]
         waiting = [update for update in waiting if update not in self.incomplete]
         self.incomplete += waiting
-        news, self._news = self._news, []
-        return [update for update in news if update != EMPTY_UPDATE] + waiting
+        news = [update for update in self._news if update != EMPTY_UPDATE]
+        self._waiting.clear()
+        self._news.clear()
+        return news + waiting
 
     def encoded(self) -> bytes:
         """Return all that is complete, as one update. It takes as long as there is of it."""
@@ -115,6 +123,14 @@ class Replica:
             self._clocks = document_updates.state_vector(self._doc.get_state())
         return self._clocks
 
+    def lacking(self, update: bytes) -> bytes:
+        """Return what of an update is not there yet, and its deletions; raises `SpoiltError`."""
+        with _spoiling():
+            try:
+                return pycrdt.get_update(update, self._doc.get_state())
+            except ValueError:
+                return update  # it cannot be applied either
+
     def _note(self, event: TransactionEvent) -> None:
         self._news.append(event.update)
 
@@ -124,7 +140,7 @@ class Replica:
 
     def _is_complete(self, update: bytes) -> bool:
         """Tell whether all of an update that was applied is there."""
-        lacking = pycrdt.get_update(update, self._doc.get_state())
+        lacking = self.lacking(update)
         if lacking[0]:
             return False
         return lacking == EMPTY_UPDATE or document_updates.is_covered(

@@ -18,6 +18,18 @@ def clock() -> Clock:
     return Clock()
 
 
+def test_a_charge_may_leave_a_debt(clock: Clock) -> None:
+    limiter = RateLimiter(10, 5, clock=clock)
+    limiter.charge("a", 20)
+    assert limiter.take("a") == pytest.approx(1.6)
+    clock.now += 1
+    # Others come and go meanwhile.
+    assert limiter.take("b") == 0
+    assert limiter.take("a") == pytest.approx(0.6)
+    clock.now += 0.61
+    assert limiter.take("a") == 0
+
+
 def test_a_burst_and_then_the_rate(clock: Clock) -> None:
     limiter = RateLimiter(2, 3, clock=clock)
     assert [limiter.take("a") for _ in range(4)] == [0, 0, 0, 0.5]

@@ -319,7 +319,7 @@ async def test_pages_from_elsewhere_are_refused(gateway: Gateway, origin: str) -
     assert caught.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("path", ["", "index.html", "nothing", "ws/documents/1"])
+@pytest.mark.parametrize("path", ["", "index.html", "nothing", "ws/documents", "ws/other/1"])
 async def test_another_path(gateway: Gateway, path: str) -> None:
     with pytest.raises(InvalidStatus) as caught:
         async with connect(f"ws://127.0.0.1:{gateway.port}/{path}", proxy=None):
