@@ -47,7 +47,10 @@ class TextEditor extends HTMLElement {
       const [{ TextView }] = await Promise.all([import("./text_view.js"), load()]);
       if (opened !== this.#opened) return;
       const replica = replicas.get(Number(this.getAttribute("replica")));
-      if (!replica) throw new Error("the document is closed");
+      if (!replica) {
+        this.#say("This document is closed.");
+        return;
+      }
       this.#view = new TextView(this, replica, this.#options(), (error) => this.#fail(error));
     } catch (error) {
       if (opened === this.#opened) this.#fail(error);
@@ -69,10 +72,14 @@ class TextEditor extends HTMLElement {
   #fail(error) {
     console.error("<text-editor> failed", error);
     this.#close();
+    this.#say(`The text cannot be shown: ${String(error?.message ?? error).slice(0, 200)}`);
+  }
+
+  #say(words) {
     const notice = document.createElement("p");
     notice.className = "problem";
     notice.setAttribute("role", "alert");
-    notice.textContent = `The text cannot be shown: ${String(error?.message ?? error).slice(0, 200)}`;
+    notice.textContent = words;
     this.append(notice);
   }
 }

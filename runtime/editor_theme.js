@@ -1,13 +1,13 @@
 // What a <text-editor> looks like. CodeMirror puts this into the style sheets of the root the editor
 // stands in. The colours are those of components/theme.css, which know light and dark.
-import { EditorView, HighlightStyle, syntaxHighlighting, tags } from "../vendor/collaboration.js";
+import { EditorView } from "../vendor/collaboration.js";
 
 const MONOSPACE = 'ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
 // The flag with a name: there for a while after each move. See SHOWN_FOR in cursors.js.
 const fading = { "0%, 75%": { opacity: 1 }, "100%": { opacity: 0 } };
 
-const looks = EditorView.theme({
+export const theme = EditorView.theme({
   "&": { height: "100%", backgroundColor: "var(--surface)", color: "var(--text)" },
   "&.cm-focused": { outline: "none" },
   "&.cm-focused .cm-scroller": { boxShadow: "inset 0 0 0 2px var(--accent)" },
@@ -19,6 +19,15 @@ const looks = EditorView.theme({
   ".cm-placeholder": { color: "var(--text-quiet)" },
   ".cm-specialChar": { color: "var(--error)" },
   ".cm-dropCursor": { borderLeftColor: "var(--text)" },
+
+  // Markdown
+  ".md-heading": { fontWeight: "700", color: "var(--accent)" },
+  ".md-strong": { fontWeight: "700" },
+  ".md-emphasis": { fontStyle: "italic" },
+  ".md-strike": { textDecoration: "line-through" },
+  ".md-link": { color: "var(--accent)" },
+  ".md-code": { color: "var(--success)" },
+  ".md-quote, .md-marker": { color: "var(--text-quiet)" },
 
   // The others
   ".cm-selections, .cm-carets": { pointerEvents: "none" },
@@ -79,16 +88,3 @@ const looks = EditorView.theme({
   ".cm-searchMatch": { backgroundColor: "color-mix(in srgb, var(--warning) 30%, transparent)" },
   ".cm-searchMatch-selected": { backgroundColor: "color-mix(in srgb, var(--warning) 60%, transparent)" },
 });
-
-const markdown = HighlightStyle.define([
-  { tag: tags.heading, fontWeight: "700", color: "var(--accent)" },
-  { tag: tags.strong, fontWeight: "700" },
-  { tag: tags.emphasis, fontStyle: "italic" },
-  { tag: tags.strikethrough, textDecoration: "line-through" },
-  { tag: [tags.link, tags.url], color: "var(--accent)" },
-  { tag: tags.monospace, color: "var(--success)" },
-  { tag: [tags.quote, tags.comment], color: "var(--text-quiet)" },
-  { tag: [tags.processingInstruction, tags.contentSeparator, tags.labelName], color: "var(--text-quiet)" },
-]);
-
-export const theme = [looks, syntaxHighlighting(markdown)];

@@ -2,28 +2,23 @@
 import {
   Compartment,
   defaultKeymap,
-  defineLanguageFacet,
   dropCursor,
   EditorState,
   EditorView,
-  GFM,
   highlightSpecialChars,
   keymap,
-  Language,
   lineNumbers,
-  markdown,
   placeholder,
   search,
   searchKeymap,
 } from "../vendor/collaboration.js";
 import { cursors } from "./cursors.js";
 import { theme } from "./editor_theme.js";
+import { markdown } from "./markdown.js";
 import { Binding } from "./text_binding.js";
 
 const HINT = "Tab moves on. Control or Command with ] indents.";
 const FIND = ["Mod-f", "F3", "Mod-g", "Escape"];
-
-const language = new Language(defineLanguageFacet(), markdown.configure(GFM), [], "markdown");
 
 export class TextView {
   #binding;
@@ -50,7 +45,7 @@ export class TextView {
         highlightSpecialChars(),
         placeholder("Start typing …"),
         dropCursor(),
-        language.extension,
+        markdown,
         search({ top: true }),
         this.#binding.extension,
         cursors(text, awareness),

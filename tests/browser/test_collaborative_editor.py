@@ -323,7 +323,7 @@ async def test_undo_takes_back_ones_own_edits_only(stage, until):
     it.lab.press(it.view, "y", json.dumps({"ctrlKey": True}))
     assert sorted(content(it).split()) == ["base", "mine", "theirs"]
     it.lab.press(it.view, "z", json.dumps({"ctrlKey": True}))
-    it.lab.press(it.view, "Z", json.dumps({"ctrlKey": True, "shiftKey": True}))
+    it.lab.press(it.view, "Z", json.dumps({"ctrlKey": True, "shiftKey": True, "keyCode": 90}))
     assert "mine" in content(it)
 
 

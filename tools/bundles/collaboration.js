@@ -2,8 +2,17 @@
 export * as Y from "yjs";
 export * as awareness from "y-protocols/awareness";
 
-export { Annotation, Compartment, EditorSelection, EditorState } from "@codemirror/state";
 export {
+  Annotation,
+  Compartment,
+  EditorSelection,
+  EditorState,
+  RangeSet,
+  RangeValue,
+  StateField,
+} from "@codemirror/state";
+export {
+  Decoration,
   dropCursor,
   EditorView,
   highlightSpecialChars,
@@ -15,8 +24,4 @@ export {
   ViewPlugin,
 } from "@codemirror/view";
 export { defaultKeymap } from "@codemirror/commands";
-export { defineLanguageFacet, HighlightStyle, Language, syntaxHighlighting } from "@codemirror/language";
 export { search, searchKeymap } from "@codemirror/search";
-export { tags } from "@lezer/highlight";
-// Without the HTML, CSS and JavaScript that @codemirror/lang-markdown brings along.
-export { GFM, parser as markdown } from "@lezer/markdown";
