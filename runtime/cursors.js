@@ -117,10 +117,9 @@ class Cursors {
   #read() {
     const states = this.#awareness.getStates();
     let isChanged = false;
-    for (const client of this.#due) {
-      isChanged = this.#readOne(client, states.get(client)) || isChanged;
-    }
+    const due = [...this.#due];
     this.#due.clear();
+    for (const client of due) isChanged = this.#readOne(client, states.get(client)) || isChanged;
     if (isChanged) this.#view.dispatch({ annotations: looked.of(true) });
   }
 
@@ -135,7 +134,7 @@ class Cursors {
       return this.#people.delete(client);
     }
     const before = this.#people.get(client);
-    const told = JSON.stringify(cursor);
+    const told = `${signOf(cursor.anchor)} ${signOf(cursor.head)}`;
     const hasMoved = before?.told !== told;
     this.#people.set(client, {
       client,
@@ -194,6 +193,9 @@ class Cursors {
     return { type, tname, item, assoc };
   }
 }
+
+// Tells positions apart; `given` has been found to be one.
+const signOf = ({ item, tname }) => (item ? `${item.client}:${item.clock}` : tname);
 
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 const isID = (value) => typeof value === "object" && isCount(value.client) && isCount(value.clock);

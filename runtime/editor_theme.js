@@ -79,10 +79,13 @@ export const theme = EditorView.theme({
   // Finding
   ".cm-panels": { borderColor: "var(--line) !important", backgroundColor: "var(--surface-raised)", color: "var(--text)" },
   ".cm-panel.cm-search": { display: "flex", flexWrap: "wrap", alignItems: "center", gap: "0.375rem", padding: "0.5rem 2.25rem 0.5rem 0.75rem" },
+  // There is one selection.
+  ".cm-panel.cm-search [name=select]": { display: "none" },
   ".cm-panel.cm-search br": { flexBasis: "100%", content: '""' },
   ".cm-panel.cm-search label": { display: "inline-flex", alignItems: "center", gap: "0.25rem", margin: 0, fontSize: "0.8125rem" },
   ".cm-panel.cm-search input, .cm-panel.cm-search button, .cm-panel.cm-search label": { margin: 0 },
   ".cm-panel.cm-search [name=close]": { top: "0.5rem", right: "0.5rem", width: "1.75rem", height: "1.75rem", color: "var(--text)", cursor: "pointer" },
+  ".cm-textfield:focus-visible": { outlineOffset: "0" },
   ".cm-textfield": { border: "1px solid var(--control-line)", borderRadius: "0.375rem", backgroundColor: "var(--surface)", fontSize: "0.875rem", padding: "0.25rem 0.5rem", maxWidth: "100%" },
   ".cm-button": { border: "1px solid var(--line)", borderRadius: "0.375rem", background: "var(--surface)", fontSize: "0.8125rem", padding: "0.25rem 0.625rem" },
   ".cm-searchMatch": { backgroundColor: "color-mix(in srgb, var(--warning) 30%, transparent)" },

@@ -105,9 +105,16 @@ export class Binding {
   // From the text to the editor.
   #read = (event, { origin }) => {
     if (origin === this) return;
-    if (this.#writing) this.#soon(0); // what somebody did at once when told of what was written
-    else if (this.#foreign) this.#compare();
-    else this.#apply(event.delta, origin === this.#undo);
+    if (this.#writing) {
+      this.#soon(0); // what somebody did at once when told of what was written
+      return;
+    }
+    try {
+      if (this.#foreign) this.#compare();
+      else this.#apply(event.delta, origin === this.#undo);
+    } catch {
+      this.#soon(0); // it is not for whoever changed the text to hear of
+    }
   };
 
   #apply(delta, isUndo) {
@@ -154,6 +161,7 @@ export class Binding {
 
   // Whatever the reason: what the text says counts.
   #compare() {
+    if (!this.#view) return;
     try {
       const shown = this.#view.state.doc.toString();
       const text = this.content();

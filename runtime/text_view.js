@@ -25,6 +25,7 @@ export class TextView {
   #doc;
   #label = new Compartment();
   #readOnly = new Compartment();
+  #isGone = false;
   #gone = () => this.destroy();
 
   /** `failed` is told when the view can no longer follow the text. */
@@ -67,6 +68,8 @@ export class TextView {
   }
 
   destroy() {
+    if (this.#isGone) return;
+    this.#isGone = true;
     this.#doc.off("destroy", this.#gone);
     this.editor.destroy();
     this.#binding.destroy();

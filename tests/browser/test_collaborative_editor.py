@@ -520,7 +520,7 @@ HOSTILE = [
 async def test_a_place_may_be_anything(stage, until, state):
     it = await opened(stage, until, "abc")
     if state is not None:
-        for user in (None, 5, {"name": 5, "color": "red;}*{display:none", "id": {}}):
+        for user in (None, 5, {"name": 5, "id": {"toString": 5}}, {"color": "red;}*{display:none"}):
             said = {**state, "user": user} if isinstance(state, dict) else state
             it.lab.say(it.session.peer(), it.ours, json.dumps(said))
     await frames(3)
@@ -535,7 +535,7 @@ async def test_a_name_is_text_and_short_and_a_colour_is_no_style(stage, until):
     it = await opened(stage, until, "abc")
     name = "<img src=x onerror=alert(1)>" + "\u202e" + "x" * 10_000
     place = {"type": None, "tname": "content", "item": None, "assoc": 0}
-    user = {"name": name, "color": "url(https://evil.example/)", "id": "<b>"}
+    user = {"name": name, "color": "url(https://evil.example/)", "id": {"toString": 5}}
     state = {"user": user, "cursor": {"anchor": place, "head": place}}
     it.lab.say(it.session.peer(), it.ours, json.dumps(state))
     await until(lambda: carets(it), "a cursor")
