@@ -32,7 +32,8 @@ const INLINE = new RegExp(
   "g",
 );
 const KINDS = ["code", "strong", "emphasis", "strike", "link"];
-const FARTHEST = 20_000; // characters of one line
+const FARTHEST = 10_000; // characters of one line
+const MOST = 1_000; // marks in sight
 
 const mark = (kind) => Decoration.mark({ class: `md-${kind}` });
 const marks = Object.fromEntries([...KINDS, "heading", "quote", "marker"].map((kind) => [kind, mark(kind)]));
@@ -96,7 +97,7 @@ const highlighter = ViewPlugin.fromClass(
 function highlight(view) {
   const { doc } = view.state;
   const found = [];
-  const put = (kind, from, to) => to > from && found.push(marks[kind].range(from, to));
+  const put = (kind, from, to) => to > from && found.length < MOST && found.push(marks[kind].range(from, to));
   const fence = view.state.field(fences).iter();
   let open = null; // the fence of the block one is in
   for (const { from, to } of view.visibleRanges) {
