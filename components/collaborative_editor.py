@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from string.templatelib import Template
 from typing import Any
@@ -13,7 +13,7 @@ from pyscript.js_modules import editor  # noqa: F401 - defines <text-editor>
 
 from components.collaborators import Announcer, Badge, badges_of, show_badges
 from components.editor_words import LOADING, Course, Status, status_of
-from components.element import Element, reactive
+from components.element import Element, drawn, reactive
 from components.words import explain
 from services.auth import AuthService
 from services.errors import RealtimeError
@@ -24,6 +24,9 @@ HEADING_LIMIT = 120
 
 PATIENCE = 0.3
 """Seconds that changes may be under way before one is told."""
+
+HEAD_START = 1.0
+"""Seconds that the page has to draw itself before the document is loaded."""
 
 #: Spoken when they begin. That something is saved goes without saying, unless it could not be.
 SPOKEN = frozenset({"offline", "local", "refused", "failed", "read-only"})
@@ -153,6 +156,11 @@ class CollaborativeEditor(Element):
         self.replica, self.badges, self.status = None, (), LOADING
 
     async def _join(self, session: Any) -> None:
+        # The page comes first; but one that nobody sees has no frames.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(drawn(), HEAD_START)
+        if session is not self._session:
+            return
         try:
             await session.join()
         except asyncio.CancelledError:

@@ -1,8 +1,9 @@
 // <text-editor replica="3" label="Shared notes" read-only>: edits a document's text, with CodeMirror.
 //
 // `replica` is the number of one in runtime/documents.js. Yjs and CodeMirror are loaded with the
-// first one that has it. The element has the size its style sheet gives it; it needs no style of
-// its own, and the colours are those of components/theme.css. Tab moves the focus on, as
+// first one that has it. The element has the size its style sheet gives it, and the colours of
+// components/theme.css. It belongs into a shadow root: there CodeMirror's style sheets are adopted,
+// elsewhere they are a <style>, which a Content-Security-Policy may forbid. Tab moves the focus on, as
 // everywhere; Ctrl or ⌘ with ] and [ indents.
 import { load, replicas } from "./documents.js";
 

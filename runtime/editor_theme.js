@@ -12,6 +12,8 @@ export const theme = EditorView.theme({
   "&.cm-focused": { outline: "none" },
   "&.cm-focused .cm-scroller": { boxShadow: "inset 0 0 0 2px var(--accent)" },
   ".cm-scroller": { fontFamily: MONOSPACE, fontSize: "0.875rem", lineHeight: 1.6, overscrollBehavior: "auto" },
+  // Some phones zoom in to smaller text when it gets the focus.
+  "@media (pointer: coarse)": { ".cm-scroller": { fontSize: "16px" } },
   ".cm-content": { padding: "0.75rem 0", caretColor: "var(--text)" },
   ".cm-line": { padding: "0 1rem 0 0.5rem" },
   ".cm-gutters": { border: "none", backgroundColor: "var(--surface)", color: "var(--text-quiet)" },

@@ -68,6 +68,11 @@ LABORATORY = """({ Y, awareness: protocol, EditorView }, replicas) => {
     },
     hasType: (ours, name) => ours.doc.share.has(name),
     observers: (ours) => ours.text._eH.l.length,
+    hooks: ({ doc, text, awareness }) =>
+      text._eH.l.length + [doc, awareness].reduce(
+        (sum, { _observers }) => [..._observers.values()].reduce((all, { size }) => all + size, sum),
+        0,
+      ),
     heard: (ours) => ours.awareness._observers.get("change")?.size ?? 0,
     type(view, text, at = view.state.selection.main.head) {
       const selection = { anchor: at + text.length };
@@ -899,6 +904,27 @@ async def test_away_from_the_page_nothing_is_left_behind(stage, until):
     stage.append(host)
     await until(lambda: view_of(host.shadowRoot), "an editor again")
     assert len(it.sessions) == 2
+
+
+async def test_a_text_editor_that_goes_leaves_the_replica_as_it_was(stage, until):
+    it = await opened(stage, until, "abc")
+    before = it.lab.hooks(it.ours)
+    number = it.root.querySelector("text-editor").getAttribute("replica")
+    for _ in range(5):
+        second = document.createElement("text-editor")
+        second.setAttribute("replica", number)
+        stage.append(second)
+        await until(lambda second=second: second.view, "an editor")
+        it.lab.type(second.view.editor, "x", 0)
+        second.remove()
+        second = document.createElement("text-editor")
+        second.setAttribute("replica", number)
+        stage.append(second)
+        second.remove()  # before there is a library
+    await frames(3)
+    assert it.lab.hooks(it.ours) == before
+    assert editor.editors.size == 1
+    assert content(it) == "xxxxxabc"
 
 
 async def test_an_editor_that_came_and_went_leaves_no_proxy(stage, until, proxies):
