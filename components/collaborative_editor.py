@@ -295,7 +295,7 @@ class CollaborativeEditor(Element):
       }
     }
 
-    .collaborators { display: flex; flex-wrap: wrap; justify-content: end; gap: 0.25rem; min-height: 1.75rem; }
+    .collaborators { display: flex; flex-wrap: wrap; justify-content: end; gap: 0.25rem; min-height: 1.75rem; margin-block: -0.15rem; }
     .collaborator-badge, .collaborator-more {
       display: grid;
       place-items: center;

@@ -68,11 +68,10 @@ LABORATORY = """({ Y, awareness: protocol, EditorView }, replicas) => {
     },
     hasType: (ours, name) => ours.doc.share.has(name),
     observers: (ours) => ours.text._eH.l.length,
-    hooks: ({ doc, text, awareness }) =>
-      text._eH.l.length + [doc, awareness].reduce(
-        (sum, { _observers }) => [..._observers.values()].reduce((all, { size }) => all + size, sum),
-        0,
-      ),
+    hooks({ doc, text, awareness }) {
+      const sets = [doc, awareness].flatMap(({ _observers }) => [..._observers.values()]);
+      return text._eH.l.length + sets.reduce((sum, { size }) => sum + size, 0);
+    },
     heard: (ours) => ours.awareness._observers.get("change")?.size ?? 0,
     type(view, text, at = view.state.selection.main.head) {
       const selection = { anchor: at + text.length };
@@ -371,6 +370,21 @@ async def test_read_only_takes_no_edits_and_says_so(stage, until):
     await frames()
     it.lab.press(it.view, "z", json.dumps({"ctrlKey": True}))
     assert content(it) == "text"
+
+
+async def test_markdown_is_lit_up_and_fences_are_followed(stage, until):
+    it = await opened(stage, until, "# One\n**two** and `three`\n```\n# no heading\n```\n# Two")
+
+    def lit(kind):
+        return [node.textContent for node in it.root.querySelectorAll(f".md-{kind}")]
+
+    assert "".join(lit("heading")) == "# One# Two"
+    assert lit("strong") == ["**two**"]
+    assert lit("code") == ["`three`", "```", "# no heading", "```"]
+    at = it.lab.shown(it.view).index("```")
+    it.lab.remove(it.view, at, at + 4)
+    assert "".join(lit("heading")) == "# One# no heading"
+    assert lit("code")[-1] == "# Two"
 
 
 # Texts of strangers
