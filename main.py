@@ -3,6 +3,7 @@
 from pyscript import config
 
 from components.activity_feed import ActivityFeed
+from components.collaborative_editor import CollaborativeEditor
 from components.connection_inspector import ConnectionInspector
 from components.data_explorer import DataExplorer
 from components.element import define, drawn
@@ -21,6 +22,12 @@ from services.shared_connection import SharedConnection
 from services.shared_events import SharedEvents
 from services.tab_sync import TabSync
 from services.worker_manager import WorkerManager
+
+# Until services/document.py is there: without it the editor waits for ever.
+try:
+    from services.document import DocumentSession
+except ImportError:
+    DocumentSession = None
 
 with starting():
     endpoints = Endpoints.from_config(config)
@@ -59,6 +66,17 @@ with starting():
         tabs=tabs,
         platform=platform,
     )
+    if DocumentSession is not None:
+
+        def open_document(document_id: str) -> DocumentSession:
+            """Return a session of a document, not joined yet."""
+            document = DocumentSession(
+                document_id, url=endpoints.documents, token=auth, platform=platform
+            )
+            document.on("error", lambda event: print("Document:", event["error"]))
+            return document
+
+        define(CollaborativeEditor, open_document=open_document, auth=auth, platform=platform)
     connections = {"WebSocket": socket, "Event stream": events}
     define(ConnectionInspector, connections=connections, platform=platform)
     await drawn()

@@ -11,7 +11,7 @@ from pyodide.ffi import JsProxy
 from components.element import Element, reactive
 from components.template import repeat
 from components.timing import every
-from components.words import explain
+from components.words import counted, explain
 from services.errors import RealtimeError
 from services.feed_items import shorten
 from services.platform import Platform
@@ -280,8 +280,3 @@ def opened(since: float | None, now: float) -> str:
         return ""
     words = relative_time(since, now)
     return f"Opened {words[0].lower()}{words[1:]}"
-
-
-def counted(many: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

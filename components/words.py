@@ -1,4 +1,4 @@
-"""What went wrong, in words for the person at the page."""
+"""What went wrong, and how much there is, in words for the person at the page."""
 
 from services.errors import ConnectionFailed, HTTPFailed, RealtimeError, RequestTimeout
 
@@ -17,3 +17,8 @@ def explain(error: RealtimeError) -> str:
         case HTTPFailed(message=message):
             return message
     return str(error)
+
+
+def counted(many: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

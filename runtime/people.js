@@ -12,16 +12,12 @@ export const COLOURS = [
 export function hueOf(user) {
   const ours = COLOURS.indexOf(user?.color);
   if (ours >= 0) return ours;
+  // Making a text of an object could do anything, or fail.
+  const name = [user?.id, user?.name].find((given) => ["string", "number"].includes(typeof given));
   // FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/
   let hash = 0x811c9dc5;
-  for (const char of nameOf(user)) {
+  for (const char of String(name ?? "").slice(0, 256)) {
     hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
   }
   return (hash >>> 0) % COLOURS.length;
-}
-
-// Where it is an object, making a text of it could do anything, or fail.
-function nameOf(user) {
-  const name = user?.id ?? user?.name;
-  return typeof name === "object" ? "" : String(name ?? "");
 }
