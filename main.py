@@ -14,6 +14,7 @@ from components.shell import starting
 from components.tab_list import TabList
 from services.auth import AuthService
 from services.auth_sync import AuthSync
+from services.documents import Documents
 from services.endpoints import Endpoints
 from services.gateway_api import GatewayAPI
 from services.platform import default_platform
@@ -22,12 +23,6 @@ from services.shared_connection import SharedConnection
 from services.shared_events import SharedEvents
 from services.tab_sync import TabSync
 from services.worker_manager import WorkerManager
-
-# Until services/document.py is there: without it the editor waits for ever.
-try:
-    from services.document import DocumentSession
-except ImportError:
-    DocumentSession = None
 
 with starting():
     endpoints = Endpoints.from_config(config)
@@ -43,6 +38,12 @@ with starting():
         trades + "/events", tabs=tabs, token=auth, resume_after_reload=False, platform=platform
     )
     workers = WorkerManager(eager=False, platform=platform)
+    documents = Documents(
+        endpoints.documents,
+        auth=auth,
+        told=lambda error: print("Document:", error),
+        platform=platform,
+    )
     session = SessionClients(auth, socket, events, rows, report=platform.report)
 
     # What cannot be understood, and why there is no connection: once each, in the console.
@@ -66,17 +67,7 @@ with starting():
         tabs=tabs,
         platform=platform,
     )
-    if DocumentSession is not None:
-
-        def open_document(document_id: str) -> DocumentSession:
-            """Return a session of a document, not joined yet."""
-            document = DocumentSession(
-                document_id, url=endpoints.documents, token=auth, platform=platform
-            )
-            document.on("error", lambda event: print("Document:", event["error"]))
-            return document
-
-        define(CollaborativeEditor, open_document=open_document, auth=auth, platform=platform)
+    define(CollaborativeEditor, open_document=documents.open, auth=auth, platform=platform)
     connections = {"WebSocket": socket, "Event stream": events}
     define(ConnectionInspector, connections=connections, platform=platform)
     await drawn()

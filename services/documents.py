@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from .auth import AuthService
@@ -18,16 +19,23 @@ class Documents:
 
     What is kept in this browser is kept for that user: the next one does not see it. Ahead of a
     token's end, open documents are told the newer one; `close` ends that. At a login or logout
-    the documents are to be opened anew: they are somebody else's. `options` are those of
-    `DocumentSession`.
+    the documents are to be opened anew: they are somebody else's. `told` hears what the documents
+    report as errors. `options` are those of `DocumentSession`.
     """
 
     def __init__(
-        self, url: str, *, auth: AuthService, platform: Platform | None = None, **options: Any
+        self,
+        url: str,
+        *,
+        auth: AuthService,
+        told: Callable[[str], None] = lambda _: None,
+        platform: Platform | None = None,
+        **options: Any,
     ) -> None:
         self._url = url
         self._auth = auth
         self._platform = platform or default_platform()
+        self._told = told
         self._options = options
         self._open: weakref.WeakSet[DocumentSession] = weakref.WeakSet()
         self._tasks = Tasks(self._failed)
@@ -45,6 +53,7 @@ class Documents:
             platform=self._platform,
             **self._options,
         )
+        session.on("error", lambda event: self._told(event["error"]))
         self._open.add(session)
         return session
 

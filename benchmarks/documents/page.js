@@ -1,6 +1,5 @@
 // The same in plain JavaScript: Yjs, CodeMirror with y-codemirror.next, and y-websocket.
 import { defaultKeymap } from "@codemirror/commands";
-import { markdown } from "@codemirror/lang-markdown";
 import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
@@ -27,7 +26,7 @@ window.peer = {
     doc = new Y.Doc();
     text = doc.getText("content");
     provider = new WebsocketProvider(url, id, doc, { disableBc: !share });
-    const editing = [keymap.of([...yUndoManagerKeymap, ...defaultKeymap]), lineNumbers(), markdown()];
+    const editing = [keymap.of([...yUndoManagerKeymap, ...defaultKeymap]), lineNumbers()];
     const extensions = [...editing, EditorView.lineWrapping, yCollab(text, provider.awareness)];
     view = new EditorView({
       state: EditorState.create({ doc: text.toString(), extensions }),
