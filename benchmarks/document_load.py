@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from benchmarks.report import Round
 from tests.support.gateway import ROOT, Gateway
+from tests.support.y_websocket import YWebsocketServer
 
 HERE = Path(__file__).parent / "documents"
 
@@ -27,20 +30,8 @@ def serving(name: str) -> Iterator[tuple[str, int]]:
         with tempfile.TemporaryDirectory() as folder, Gateway(Path(folder) / "data") as gateway:
             yield f"{gateway.websocket_url}/documents/load", gateway.pid
         return
-    with node_server() as (port, process):
-        yield f"ws://127.0.0.1:{port}/load", process.pid
-
-
-@contextmanager
-def node_server() -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """Start the server of the y-websocket package."""
-    command = ["node", str(HERE / "server.mjs")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline()), process
-        finally:
-            process.kill()
+    with YWebsocketServer() as server:
+        yield f"{server.url}load", server.pid
 
 
 def measure(name: str) -> Round:
@@ -72,8 +63,6 @@ def measure(name: str) -> Round:
 
 def document_length(url: str) -> int:
     """Return how many characters the gateway has."""
-    import httpx
-
     address = url.replace("ws://", "http://").replace("/ws/", "/api/")
     return len(httpx.get(address).json()["content"])
 

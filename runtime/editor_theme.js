@@ -10,7 +10,15 @@ const fading = { "0%, 75%": { opacity: 1 }, "100%": { opacity: 0 } };
 export const theme = EditorView.theme({
   "&": { height: "100%", backgroundColor: "var(--surface)", color: "var(--text)" },
   "&.cm-focused": { outline: "none" },
-  "&.cm-focused .cm-scroller": { boxShadow: "inset 0 0 0 2px var(--accent)" },
+  // Above the line numbers too, which have a background.
+  "&.cm-focused::after": {
+    content: '""',
+    position: "absolute",
+    inset: "0",
+    zIndex: "300",
+    boxShadow: "inset 0 0 0 2px var(--accent)",
+    pointerEvents: "none",
+  },
   ".cm-scroller": { fontFamily: MONOSPACE, fontSize: "0.875rem", lineHeight: 1.6, overscrollBehavior: "auto" },
   // Some phones zoom in to smaller text when it gets the focus.
   "@media (pointer: coarse)": { ".cm-scroller": { fontSize: "16px" } },
