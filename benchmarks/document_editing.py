@@ -94,7 +94,7 @@ def editing(browser: Browser, gateway: Gateway, name: str, laid: dict[str, str])
         there = stack.enter_context(opened(context, gateway))
         filled(here, f"long-{name}")
         taken = {
-            "screen": screen(here, name, f"long-{name}"),
+            **screen(here, name, f"long-{name}"),
             "gateway": across(here, there, name, f"far-{name}", share=False),
             "open": opening(there, name, f"long-{name}"),
         }
@@ -131,18 +131,23 @@ def leave(page: Page, name: str) -> None:
     page.evaluate("() => document.querySelector('#editor').replaceChildren()")
 
 
-def screen(page: Page, name: str, document: str) -> list[float]:
-    """Press keys in a long document, at its end and in its middle."""
+def screen(page: Page, name: str, document: str) -> Round:
+    """Press keys in a long document: how long until its DOM has changed, and until that is seen."""
     open_in(page, name, document, share=False)
     wait_until(lambda: page.locator(".cm-line").count() > 10)
     page.bring_to_front()
     page.locator(".cm-content").click()
+    page.evaluate("() => window.watchEditor()")
     press(page, WARM_UP)
-    page.evaluate("() => window.painted()")
+    for what in ("painted", "pressed", "changed"):
+        noted(page, what, WARM_UP)
     press(page, KEYS)
-    times = noted(page, "painted", KEYS)
+    painted, pressed, changed = (
+        noted(page, what, KEYS) for what in ("painted", "pressed", "changed")
+    )
     leave(page, name)
-    return times
+    in_dom = [change - key for key, change in zip(pressed, changed, strict=True)]
+    return {"dom": in_dom, "screen": painted}
 
 
 def noted(page: Page, what: str, count: int) -> list[float]:
@@ -172,8 +177,7 @@ def across(here: Page, there: Page, name: str, document: str, *, share: bool) ->
     here.bring_to_front()
     here.locator(".cm-content").click()
     press(here, WARM_UP)
-    content = there.locator(".cm-content")
-    wait_until(lambda: len(content.inner_text().strip()) == WARM_UP)
+    wait_until(lambda: there.evaluate("window.textLength()") == WARM_UP)
     times = []
     for page in (here, there):
         page.evaluate("() => [window.pressed(), window.changed()]")

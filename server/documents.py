@@ -32,6 +32,10 @@ PATH = "/ws/documents/"
 #: The longest id, in characters.
 MAX_ID = 200
 
+#: The largest frame a client may send, in bytes: whoever was offline tells everything in one.
+#: Below uvicorn's own limit (see __main__), so that the client learns why it is closed.
+MAX_DOCUMENT_FRAME = 7 * MAX_FRAME
+
 #: Bytes that count as a frame of their own, and structs.
 _BYTES_PER_FRAME = 16 * 1024
 _STRUCTS_PER_FRAME = 50
@@ -176,8 +180,9 @@ class DocumentConnection(ClientSocket):
             await self._handle_text(message)
             return
         self.admission.check()
-        if len(data) > MAX_FRAME:
-            raise CloseError(frames.MESSAGE_TOO_BIG, f"expected at most {MAX_FRAME} bytes")
+        if len(data) > MAX_DOCUMENT_FRAME:
+            reason = f"expected at most {MAX_DOCUMENT_FRAME} bytes"
+            raise CloseError(frames.MESSAGE_TOO_BIG, reason)
         self._rate.charge("", len(data) / _BYTES_PER_FRAME)
         room = await asyncio.shield(self._room)
         match document_frames.parse(data):

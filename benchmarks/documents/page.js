@@ -61,6 +61,7 @@ window.peer = {
     view.destroy();
     provider.destroy();
     doc.destroy();
+    text = undefined;
   },
 };
 
@@ -97,13 +98,24 @@ window.addEventListener(
 );
 window.pressed = () => JSON.stringify(pressed.splice(0));
 
+// Ours is in the page's own modules.
+const { replicas } = await import(new URL("./runtime/documents.js", location).href);
+
+/** How long the text of the open document is. */
+window.textLength = () => (text ?? [...replicas.values()].at(-1)?.text)?.length ?? 0;
+
+// A cursor that moves is no news.
 const changed = [];
+let known = 0;
 window.watchEditor = () => {
-  new MutationObserver(() => changed.push(now())).observe(typedIn(), {
-    childList: true,
-    characterData: true,
-    subtree: true,
-  });
+  known = window.textLength();
+  const look = () => {
+    if (window.textLength() === known) return;
+    known = window.textLength();
+    changed.push(now());
+  };
+  const what = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(look).observe(typedIn(), what);
 };
 window.changed = () => JSON.stringify(changed.splice(0));
 window.peersReady = true;

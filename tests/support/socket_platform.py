@@ -23,7 +23,7 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from services.errors import ConfigurationError, ConnectionFailed, RequestTimeout
+from services.errors import ConfigurationError, ConnectionFailed, RequestTimeout, StorageFailed
 from services.platform import (
     Callback,
     Cancel,
@@ -35,6 +35,8 @@ from services.platform import (
     Watcher,
     WorkerListener,
 )
+from services.replica import ReplicaListener
+from tests.support.fake_replica import FakeReplica
 
 #: Seconds that the other side has to end a connection after the closing handshake.
 FAREWELL = 2.0
@@ -238,6 +240,14 @@ class SocketPlatform:
     # There are no workers.
 
     processors = 1
+
+    async def open_replica(self, listener: ReplicaListener) -> FakeReplica:
+        return FakeReplica(listener)
+
+    async def open_document_store(
+        self, name: str, failed: Callable[[StorageFailed], None]
+    ) -> NoReturn:
+        raise StorageFailed("expected a browser, came none")
 
     def open_worker(self, listener: WorkerListener) -> NoReturn:
         raise ConfigurationError("worker: expected a page with PyScript, came none")

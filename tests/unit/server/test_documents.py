@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from server import document_frames, lib0
 from server.document_frames import EMPTY_UPDATE, Presence
-from server.frames import MAX_FRAME
+from server.documents import MAX_DOCUMENT_FRAME
 from tests.support.gateway import Gateway, wait_until
 from tests.unit.server.yjs import QUERY_AWARENESS, Client, content, join
 
@@ -269,8 +269,17 @@ async def test_garbage_harms_nobody_else(gateway: Gateway, frame: bytes) -> None
 
 async def test_a_frame_too_large(gateway: Gateway) -> None:
     async with join(gateway, name()) as client:
-        await client.socket.send(sync(text_update(b"x" * MAX_FRAME)))
+        await client.socket.send(sync(text_update(b"x" * MAX_DOCUMENT_FRAME)))
         assert (await client.closed())[0] == 1009
+
+
+async def test_much_that_was_written_offline_comes_in_one_frame(gateway: Gateway) -> None:
+    document = name()
+    text = "a long time without a network\n" * 100_000
+    async with join(gateway, document) as client:
+        await client.socket.send(sync(text_update(text.encode())))
+        await client.sync()
+    assert content(gateway, document) == text
 
 
 @pytest.mark.parametrize("text", ["x", "{}", "[]", '{"type":"resume"}'])
