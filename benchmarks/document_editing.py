@@ -113,7 +113,7 @@ def filled(page: Page, document: str) -> None:
     page.evaluate("id => window.ours.open(id, {share: false, keep: false})", document)
     page.evaluate("text => window.ours.fill(text)", long_text())
     page.evaluate("() => window.ours.saved()")
-    page.evaluate("() => window.ours.leave()")
+    leave(page, "Python")
 
 
 def open_in(page: Page, name: str, document: str, *, share: bool) -> None:

@@ -297,7 +297,9 @@ DOCUMENT_LOAD_TABLES = [
         "Fifty who type ten characters a second each, for 5 s",
         [
             Figure("changes sent a second", "sent", statistics.mean, is_count=True),
-            Figure("changes delivered a second", "received", statistics.mean, is_count=True),
+            Figure(
+                "frames of changes delivered a second", "received", statistics.mean, is_count=True
+            ),
             Figure("bytes delivered, for each change", "bytes", statistics.mean, is_count=True),
             Figure("the server's processor time a change, in µs", "processor", statistics.median),
             Figure("until all is delivered, in ms", "drained", statistics.median),
