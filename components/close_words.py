@@ -27,6 +27,7 @@ CODES = {
     4404: "there is nothing at this address",
     4408: "the server waited too long",
     4409: "replaced by another connection",
+    4413: "the document would be too large",
     4429: "too many in a short time",
 }
 
