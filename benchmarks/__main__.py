@@ -193,7 +193,7 @@ def workers(browser: Browser) -> dict[str, report.Part]:
 def documents(browser: Browser) -> dict[str, report.Part]:
     """Write and open documents, ours beside plain Yjs; then let fifty type in one."""
     names = list(document_editing.CLIENTS)
-    traces: dict[str, list[report.Round]] = {name: [] for name in names}
+    traces: dict[str, list[report.Round]] = {name: [] for name in document_editing.TRACED}
     edits: dict[str, list[report.Round]] = {name: [] for name in names}
     loads: dict[str, list[report.Round]] = {name: [] for name in document_load.SERVERS}
     laid = document_editing.files()
@@ -203,13 +203,15 @@ def documents(browser: Browser) -> dict[str, report.Part]:
             tempfile.TemporaryDirectory() as folder,
             Gateway(Path(folder) / "data", **UNLIMITED) as gateway,
         ):
-            for name in names[::step]:
-                print(f"Documents, round {number + 1} of {DOCUMENT_ROUNDS}: {name}", flush=True)
+            for name in list(traces)[::step]:
+                print(f"A trace, round {number + 1} of {DOCUMENT_ROUNDS}: {name}", flush=True)
                 with (
                     tab_sync.profile(browser, laid) as context,
                     document_editing.opened(context, gateway) as page,
                 ):
                     traces[name].append(document_editing.trace(page, name))
+            for name in names[::step]:
+                print(f"Documents, round {number + 1} of {DOCUMENT_ROUNDS}: {name}", flush=True)
                 edits[name].append(document_editing.editing(browser, gateway, name, laid))
         for name in document_load.SERVERS[::step]:
             print(f"Fifty who type, round {number + 1}: {name}", flush=True)

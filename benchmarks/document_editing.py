@@ -25,6 +25,9 @@ TRACE = Path(__file__).parent / "data" / "automerge-paper.json.gz"
 
 CLIENTS = {"Python": "ours", "JavaScript": "peer"}
 
+#: Who applies the trace: a session tells others of every change, Yjs alone nobody.
+TRACED = {"Python": ("ours",), "JavaScript": ("peer", False), "JavaScript, told": ("peer", True)}
+
 #: How many edits are applied together.
 TOGETHER = {"all": 1_000_000, "hundreds": 100, "one": 1}
 
@@ -73,13 +76,14 @@ def long_text() -> str:
 
 
 def trace(page: Page, name: str) -> Round:
-    """Apply the trace; the text has to be the one that was written."""
+    """Apply the trace, in ours and in `TRACED`; the text has to be the one that was written."""
     recorded = json.loads(gzip.decompress(TRACE.read_bytes()))
     patches = json.dumps([patch for txn in recorded["txns"] for patch in txn["patches"]])
     taken: Round = {}
     for key, size in TOGETHER.items():
-        call = f"([patches, size]) => window.{CLIENTS[name]}.apply(patches, size)"
-        spent, encoded, text = json.loads(page.evaluate(call, [patches, size]))
+        who, *options = TRACED[name]
+        call = f"details => window.{who}.apply(...details)"
+        spent, encoded, text = json.loads(page.evaluate(call, [patches, size, *options]))
         assert text == recorded["endContent"]
         taken[f"trace_{key}"] = [spent]
         taken["encoded"] = [encoded]

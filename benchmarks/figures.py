@@ -261,7 +261,7 @@ TRACE_TABLES = [
             Figure("a hundred at a time", "trace_hundreds", statistics.median),
             Figure("one by one", "trace_one", statistics.median),
         ],
-        PAGES,
+        [*PAGES, ("Python", "JavaScript, told")],
     ),
     Table(
         "The same, encoded, in bytes",

@@ -42,9 +42,12 @@ window.peer = {
     return performance.now() - start;
   },
 
-  apply(patches, size) {
+  // With `updates` every change is encoded, as it is as soon as somebody is to hear of it.
+  apply(patches, size, updates) {
     const edits = JSON.parse(patches);
     const alone = new Y.Doc();
+    const told = [];
+    if (updates) alone.on("update", (update) => told.push(update));
     const target = alone.getText("content");
     const start = performance.now();
     if (size === 1) for (const one of edits) edit(target, one);
