@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser
 
 from tests.support.chromium import chromium
+
+# How long an example takes is the machine's business: no test fails for it.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 BROWSER = pytest.StashKey[Browser]()
 OPEN = pytest.StashKey[ExitStack]()
