@@ -105,7 +105,7 @@ export async function open(Y, name, listener) {
     sent: (count) => add({ sent: count }),
     flush,
 
-    /** Returns [updates, how many changes are unsent]. */
+    /** Returns [updates, how many changes are unsent, what cannot be read]. */
     async load() {
       await flush();
       if (isClosing) throw new Error("it is closed");
@@ -114,10 +114,10 @@ export async function open(Y, name, listener) {
           done(updates.index("name").getAll(name)),
         );
         const { good, lost, unsent } = read(Y, records);
-        if (lost > 0) tell(`${lost} of ${records.length} records cannot be read`);
         isToSquash ||= lost > 0 || areMany(records.length, good);
         pump();
-        return [good, unsent];
+        const fault = lost > 0 ? `${lost} of ${records.length} records cannot be read` : "";
+        return [good, unsent, fault];
       } catch (error) {
         fail(error);
         throw error;

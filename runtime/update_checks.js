@@ -4,8 +4,9 @@
 // Clocks count characters, and other implementations of Yjs count in 32 bits.
 const LAST_CLOCK = 2 ** 32 - 1;
 
-// JSON in JSON, in what is no text. A browser's stack ends at some thousands.
-const DEEPEST = 64;
+// JSON in JSON, in what is no text. A browser's stack ends at some thousands; the gateway, and
+// other servers made of yrs, keep formats nested 127 deep: to refuse one is to refuse the document.
+const DEEPEST = 128;
 
 const MOST_PEOPLE = 512;
 const LONGEST_STATE = 16_384; // bytes

@@ -66,10 +66,9 @@ class Inspection:
             count = number()
             if not count:
                 raise MalformedError("expected structs of each client in the update")
-            number()  # the client
-            clock = number()
+            client, clock = number(), number()
             for _ in range(count):
-                clock += self._struct(reader)
+                clock += self._struct(reader, client, clock)
                 if clock > _MAX_CLOCK:
                     raise MalformedError("expected a clock below 2**31 in the update")
                 self.size += 1
@@ -78,29 +77,38 @@ class Inspection:
         for _ in range(number()):
             number()
             for _ in range(number()):
-                if number() + number() > _MAX_CLOCK:
+                if number() + _length(reader) > _MAX_CLOCK:
                     raise MalformedError("expected a clock below 2**31 in the update")
                 self.size += 1
                 if self.size % _PAUSE == 0:
                     yield
         reader.end()
 
-    def _struct(self, reader: Reader) -> int:
-        """Read a struct; return how far it moves the clock, at least."""
+    def _struct(self, reader: Reader, client: int, clock: int) -> int:
+        """Read a struct; return how far it moves the clock."""
+
+        def reference() -> None:
+            # yrs waits for what a client has yet to send. Yjs takes it for something that is there.
+            of, at = number(), number()
+            if at > _MAX_CLOCK:
+                raise MalformedError("expected a clock below 2**31 in the update")
+            if of == client and at >= clock:
+                raise MalformedError("expected a struct to refer to earlier ones in the update")
+
         number = reader.number
         info = reader.data[reader.position] if reader.position < len(reader.data) else 0
         reader.skip(1)
         if info in (_GC, _SKIP):
-            return number()
+            return _length(reader)
         if info & _ORIGIN:
-            number(), number()
+            reference()
         if info & _RIGHT_ORIGIN:
-            number(), number()
+            reference()
         if not info & (_ORIGIN | _RIGHT_ORIGIN):
             if number():
                 reader.skip(number())  # the name of a root type
             else:
-                number(), number()  # the struct that holds the type
+                reference()  # the struct that holds the type
             if info & _PARENT_KEY:
                 reader.skip(number())
         return self._content(reader, info & 31)
@@ -108,12 +116,11 @@ class Inspection:
     def _content(self, reader: Reader, kind: int) -> int:
         number = reader.number
         if kind == _STRING:
-            length = number()
+            length = _length(reader)
             reader.skip(length)
-            # A character that counts as one takes at most three bytes in UTF-8.
-            return length // 3
+            return _units(reader.data[reader.position - length : reader.position])
         if kind == _DELETED:
-            return number()
+            return _length(reader)
         if kind == _FORMAT:
             reader.skip(number())  # the key
             reader.skip(number())  # the value, as JSON
@@ -122,11 +129,11 @@ class Inspection:
         if kind == _BINARY:
             reader.skip(number())
         elif kind == _JSON:
-            count = number()
+            count = _length(reader)
             for _ in range(count):
                 reader.skip(number())
         elif kind == _ANY:
-            count = number()
+            count = _length(reader)
             for _ in range(count):
                 _skip_value(reader, 0)
         else:
@@ -134,6 +141,24 @@ class Inspection:
             raise MalformedError(f"expected text and plain values in the update, got {what}")
         self.is_mixed = True
         return count
+
+
+def _length(reader: Reader) -> int:
+    """Read how much there is of something: what there is none of, Yjs cannot read."""
+    length = reader.number()
+    if not length:
+        raise MalformedError("expected nothing of length 0 in the update")
+    return length
+
+
+def _units(text: bytes) -> int:
+    """Return how many UTF-16 code units a text in UTF-8 has: that is what Yjs counts in."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.decode().encode("utf-16-le")) // 2
+    except UnicodeDecodeError:
+        raise MalformedError("expected text to be UTF-8 in the update") from None
 
 
 def _skip_value(reader: Reader, depth: int) -> None:

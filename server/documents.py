@@ -40,6 +40,8 @@ MAX_DOCUMENT_FRAME = 7 * MAX_FRAME
 _BYTES_PER_FRAME = 16 * 1024
 _STRUCTS_PER_FRAME = 50
 
+_DENIAL = document_frames.permission_denied("read-only")
+
 #: Seconds between the signs of life for a client that is held back.
 _SIGN_OF_LIFE = 5
 
@@ -200,6 +202,8 @@ class DocumentConnection(ClientSocket):
         if frame.type == "auth":
             could_write = self.may_write
             payload = self.admission.authenticate(frame.payload)
+            # That was the guest. It must not come behind `auth-ok`.
+            self._member.outbox.forget(_DENIAL)
             await self.send_text(frames.encode("auth-ok", payload))
             self.admission.admit()
             if self._room.done() and not could_write:
@@ -230,7 +234,7 @@ class DocumentConnection(ClientSocket):
         room.change(self._member, update, is_mixed=inspection.is_mixed)
 
     def _deny(self) -> None:
-        self._member.outbox.frame(document_frames.permission_denied("read-only"))
+        self._member.outbox.frame(_DENIAL)
 
 
 def is_document_id(text: str) -> bool:

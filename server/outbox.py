@@ -49,6 +49,11 @@ class Outbox:
         """Let any other frame wait."""
         self._add(frame, len(frame))
 
+    def forget(self, frame: bytes) -> None:
+        """Let a frame wait no longer."""
+        self._size -= len(frame) * self._waiting.count(frame)
+        self._waiting = deque(item for item in self._waiting if item != frame)
+
     def presence(self, ids: Iterable[int], frame: bytes) -> None:
         """Let the states of clients wait: all that changed, as the frame that carries them."""
         self._presence = None if self._present else frame

@@ -171,8 +171,8 @@ async def open_store(
 class BrowserDocumentStore:
     """One document in IndexedDB.
 
-    A record that cannot be read is left out by `load`, which tells `failed`; the store goes on.
-    After any other failure nothing is kept any more, and `load` and `flush` raise.
+    A record that cannot be read is left out by `load`, and the store goes on. After any failure
+    nothing is kept any more, and `load` and `flush` raise.
     """
 
     def __init__(self, name: str, store: Any) -> None:
@@ -182,10 +182,10 @@ class BrowserDocumentStore:
     async def load(self) -> Kept:
         """Return what is kept."""
         try:
-            updates, unsent = await self._store.load()
+            updates, unsent, fault = await self._store.load()
         except JsException as error:
             raise _failure(self._name, error) from error
-        return Kept([update.to_bytes() for update in updates], int(unsent))
+        return Kept([update.to_bytes() for update in updates], int(unsent), str(fault))
 
     def append(self, update: bytes, *, unsent: int = 0) -> None:
         """Keep an update more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from .describe import describe
 from .document_connection import DocumentConnection
 from .document_tabs import DocumentTabs, FromTab
 from .emitter import Emitter, Handler, Unsubscribe
+from .entrusted import Entrusted
 from .errors import ConfigurationError, Disconnected, StorageFailed
 from .platform import Cancel, Platform, default_platform
 from .replica import DocumentStore, Edit, Person, Replica
@@ -23,9 +23,6 @@ from .socket_protocol import State
 from .tasks import Tasks
 from .tokens import Token
 from .websocket_options import WebSocketOptions
-
-ENTRUSTED = 45.0
-"""Seconds in which a tab whose connection is dead finds out, and tells it all again."""
 
 LONGEST_ID = 200
 """Characters of a document's id."""
@@ -97,10 +94,10 @@ class DocumentSession:
         self._store: DocumentStore | None = None
         self._tabs: DocumentTabs | None = None
         self._connection: DocumentConnection | None = None
-        # What other tabs sent themselves, and may not have arrived: since when, and what.
-        self._entrusted: deque[tuple[float, bytes]] = deque()
+        self._entrusted = Entrusted(self._platform, self._send_overdue)
         self._unwatch: Cancel | None = None
         self._is_joining = self._has_left = False
+        self._has_storage_failed = False
         self._was_synced = False
         self._last_status: tuple[object, ...] = ()
         self._waiters: set[asyncio.Future[None]] = set()
@@ -135,10 +132,8 @@ class DocumentSession:
     @property
     def synced(self) -> bool:
         """Whether all that the server had is here, and it has all of ours."""
-        if self._connection is None or self._replica is None:
-            return False
-        exchange = self._connection.exchange
-        return exchange.has_answer and not exchange.unsynced and not self._replica.lacks_updates
+        connection = self._connection if self._replica is not None else None
+        return connection is not None and connection.exchange.is_in_step
 
     @property
     def read_only(self) -> bool:
@@ -176,12 +171,11 @@ class DocumentSession:
             raise Disconnected(NORMAL_CLOSURE, "expected a session that has not been joined")
         self._is_joining = True
         replica = await self._platform.open_replica(self)
-        store, unsent = await self._load(replica)
-        if self._has_left:
-            replica.destroy()
-            if store is not None:
-                store.close()
-            raise Disconnected(NORMAL_CLOSURE, "left")
+        try:
+            store, unsent = await self._load(replica)
+        except BaseException:
+            replica.destroy()  # also if nobody waits for it any more
+            raise
         self._replica = replica
         self._store = store
         self._connection = DocumentConnection(
@@ -227,6 +221,7 @@ class DocumentSession:
         if self._replica is not None:
             self._replica.destroy()
         self._replica = self._store = self._tabs = None
+        self._entrusted.forget()
         self._emitter.cancel()
         self._tasks.cancel()
         for waiter in tuple(self._waiters):
@@ -311,7 +306,7 @@ class DocumentSession:
             for update in updates:
                 self._store.append(update, unsent=1)
         # What is built upon another tab's changes is worth nothing without them.
-        self._connection.changed([*self._take_entrusted(), *updates], len(updates))
+        self._connection.changed([*self._entrusted.take(), *updates], len(updates))
         if self._tabs is not None:
             self._tabs.changed(updates)
         self._emit("change", {})
@@ -363,17 +358,30 @@ class DocumentSession:
     # How it goes
 
     async def _load(self, replica: Replica) -> tuple[DocumentStore | None, int]:
-        if not self._keep:
-            return None, 0
+        store: DocumentStore | None = None
         try:
-            store = await self._platform.open_document_store(self._name, self._storage_failed)
-            kept = await store.load()
+            if self._keep:
+                store = await self._platform.open_document_store(self._name, self._storage_failed)
+                kept = await store.load()
+            if self._has_left:
+                raise Disconnected(NORMAL_CLOSURE, "left")
         except StorageFailed as error:
+            if store is not None:
+                store.close()
+            if self._has_left:
+                raise Disconnected(NORMAL_CLOSURE, "left") from None
             self._failed(str(error))
             return None, 0
-        for fault in replica.apply(kept.updates):
+        except BaseException:
+            if store is not None:
+                store.close()
+            raise
+        if store is None:
+            return None, 0
+        faults = replica.apply(kept.updates)
+        for fault in [kept.fault, *faults] if kept.fault else faults:
             self._failed(f"in this browser's storage: {fault}")
-        return store, kept.unsent
+        return None if self._has_storage_failed else store, kept.unsent
 
     def _withdraw(self) -> None:
         if self._replica is not None:
@@ -382,6 +390,7 @@ class DocumentSession:
             self.presence(self._replica.presence())
 
     def _received(self, updates: list[bytes]) -> None:
+        self._entrusted.arrived(updates)
         if self._store is not None:
             for update in updates:
                 self._store.append(update)
@@ -391,23 +400,15 @@ class DocumentSession:
         if self._store is not None and not told.is_kept:
             self._store.append(told.update)
         if told.is_sent:
-            self._forget_entrusted()
-            self._entrusted.append((self._platform.now(), told.update))
+            self._entrusted.add(told.update)
         elif self._connection is not None:
-            self._connection.changed([*self._take_entrusted(), told.update], told.changes)
+            self._connection.changed([*self._entrusted.take(), told.update], told.changes)
         self._emit("change", {})
         self._settled()
 
-    def _forget_entrusted(self) -> None:
-        since = self._platform.now() - ENTRUSTED
-        while self._entrusted and self._entrusted[0][0] < since:
-            self._entrusted.popleft()
-
-    def _take_entrusted(self) -> list[bytes]:
-        self._forget_entrusted()
-        updates = [update for _, update in self._entrusted]
-        self._entrusted.clear()
-        return updates
+    def _send_overdue(self, updates: list[bytes]) -> None:
+        if self._connection is not None:
+            self._connection.changed(updates, 0)
 
     def _circumstances(self) -> tuple[bool, bool]:
         connection = self._connection
@@ -419,7 +420,10 @@ class DocumentSession:
             self._store.sent(count)
 
     def _storage_failed(self, error: StorageFailed) -> None:
-        self._store = None
+        self._has_storage_failed = True
+        if self._store is not None:
+            self._store.close()
+            self._store = None
         self._failed(str(error))
         self._tell_status()
 

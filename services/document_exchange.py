@@ -35,6 +35,9 @@ PROBE_INTERVAL = 0.2
 ANSWER_RATE = 20_000
 """Bytes a second that answers may come to: some servers send all deletions with each."""
 
+LONGEST_PAUSE = 30.0
+"""Seconds between questions for what nobody seems to have; they begin with `PROBE_INTERVAL`."""
+
 
 class DocumentExchange:
     """Keeps one replica and a server in step. Times are in seconds, `high_water` in bytes."""
@@ -46,8 +49,6 @@ class DocumentExchange:
         self.announces = False
         self.has_answer = False
         """Whether the server has told, on this connection, all that it had before."""
-        self.denial: str | None = None
-        """Why it takes no changes on this connection, if it said so."""
         self.unsynced = 0
         """Changes of this browser that the server has not confirmed."""
         self._replica = replica
@@ -60,8 +61,32 @@ class DocumentExchange:
         self._next_probe = 0.0
         self._wants_probe = False
         self._has_told = False
+        # Whether what the server said it lacked is under way: since before the question, or after.
+        self._is_telling = self._asked_telling = False
+        # When to ask again for what is missing here, and how long after it was asked in vain.
+        self._search_at: float | None = None
+        self._search_pause = PROBE_INTERVAL
+        self._asked_lacking = self._is_unreadable = False
+        self._denial: str | None = None
+        self._awaits_admission = False
         self._owes_presence = False
         self._is_open = False
+
+    @property
+    def denial(self) -> str | None:
+        """Why the server takes no changes on this connection, if it said so.
+
+        What it says before it has read our token, it says of a guest.
+        """
+        return None if self._awaits_admission else self._denial
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether all that the server had is here, and it has all of ours."""
+        # What it has not sent when asked, it has not got.
+        is_lacking = self._replica.lacks_updates and self._search_pause == PROBE_INTERVAL
+        is_whole = self.has_answer and not is_lacking and not self._is_unreadable
+        return is_whole and not self.unsynced and not self._is_telling
 
     @property
     def is_congested(self) -> bool:
@@ -71,8 +96,11 @@ class DocumentExchange:
     @property
     def deadline(self) -> float | None:
         """When the next question is due."""
-        waits = self._is_open and self._wants_probe and self._asked_at is None
-        return self._next_probe if waits else None
+        if not self._is_open or self._asked_at is not None:
+            return None
+        if self._wants_probe:
+            return self._next_probe
+        return None if self._search_at is None else max(self._search_at, self._next_probe)
 
     def timer(self, now: float, *, is_open: bool) -> Actions:
         """Ask whether the server has everything, if that is due."""
@@ -83,11 +111,14 @@ class DocumentExchange:
         """Return the first frames: who we are, what we have, and that we are here."""
         self._is_open = True
         self.is_admitted = self.has_answer = False
-        self.denial = None
+        self._denial = None
+        self._awaits_admission = token is not None
         self._room = self._high_water
         self._held = []
         # What the server lacks is told when it says what it has: before, it cannot have everything.
         self._has_told = self._wants_probe = self._owes_presence = False
+        self._is_telling = self._is_unreadable = False
+        self._search_at, self._search_pause = None, PROBE_INTERVAL
         actions = [] if token is None else self.authenticate(token)
         actions += self._probe(now)
         return actions + self._send(Awareness(self._replica.presence()))
@@ -131,20 +162,21 @@ class DocumentExchange:
                     case SyncStep2(update) | Update(update):
                         updates.append(update)
                         if isinstance(message, SyncStep2):
-                            actions += self._apply(updates) + self._answered(now, len(update))
+                            actions += self._apply(now, updates, is_answer=True)
+                            actions += self._answered(now, len(update))
                             updates = []
                     case SyncStep1(vector):
-                        actions += self._apply(updates) + self._tell(now, vector)
+                        actions += self._apply(now, updates) + self._tell(now, vector)
                         updates = []
                     case Awareness(update):
                         self._replica.apply_presence(update)
                     case QueryAwareness():
                         actions += self._send(Awareness(self._replica.presence()))
                     case PermissionDenied(reason):
-                        self.denial = reason or "no reason given"
+                        self._denial = reason or "no reason given"
             except InvalidFrame as error:
                 actions.append(Emit("error", {"error": str(error)}))
-        return actions + self._apply(updates)
+        return actions + self._apply(now, updates)
 
     def buffered(self, amount: int) -> Actions:
         """Go on if the socket, which holds `amount` bytes, has room again."""
@@ -194,7 +226,10 @@ class DocumentExchange:
     def _probe(self, now: float) -> Actions:
         self._asked_at = now
         self._asked_after = self.unsynced if self._has_told else 0
+        self._asked_telling = self._is_telling
+        self._asked_lacking = self._replica.lacks_updates or self._is_unreadable
         self._wants_probe = False
+        self._search_at = None
         return self._send(SyncStep1(self._replica.vector()))
 
     def _want_probe(self, now: float) -> Actions:
@@ -206,33 +241,50 @@ class DocumentExchange:
         if self.denial is not None:
             # It asks all the same, and drops the answer: so none of ours, but an answer.
             return self._send(SyncStep2(self._replica.update_since(self._replica.vector())))
+        is_news = y_messages.lacks(vector, self._replica.vector())
         actions = self._send(SyncStep2(self._replica.update_since(vector)))
         self._has_told = True
-        return actions + self._want_probe(now) if self.unsynced else actions
+        # What is lacking there may be more than what was counted here: that server is another one,
+        # or has lost something.
+        self._is_telling = self._is_telling or is_news
+        return actions + self._want_probe(now) if self.unsynced or is_news else actions
 
     def _answered(self, now: float, size: int) -> Actions:
         self.answers += 1
         self.has_answer = True
+        self._awaits_admission = False
         if self._asked_at is None:
             return []
         self.round_trip = max(0.0, now - self._asked_at)
         self._asked_at = None
         self._next_probe = now + PROBE_INTERVAL + size / ANSWER_RATE
-        count = 0 if self.denial is not None else self._asked_after
+        count = 0 if self._denial is not None else self._asked_after
         self.unsynced -= count
-        if self._replica.lacks_updates:
-            # What came before its predecessors: the answer to another question will have them.
-            self._wants_probe = True
+        if self._asked_telling:
+            self._is_telling = False
+        if self._asked_lacking:
+            # In vain, if it is lacking still: a stranger may have sent what builds on nothing.
+            self._search_pause = min(2 * self._search_pause, LONGEST_PAUSE)
+        self._search(now)
         return [Confirmed(count)]
 
-    def _apply(self, updates: list[bytes]) -> Actions:
+    def _apply(self, now: float, updates: list[bytes], *, is_answer: bool = False) -> Actions:
         if not updates:
             return []
         faults = self._replica.apply(updates)
-        if faults or self._replica.lacks_updates:
-            self._wants_probe = True
+        if faults or is_answer:
+            self._is_unreadable = bool(faults)
+        self._search(now)
         errors = [Emit("error", {"error": f"update: {fault}"}) for fault in faults]
         return [Received(updates), *errors]
+
+    def _search(self, now: float) -> None:
+        """Ask the server, soon or some time after the last time, if something is missing here."""
+        if not self._is_unreadable and not self._replica.lacks_updates:
+            self._search_at, self._search_pause = None, PROBE_INTERVAL
+        elif self._search_at is None and self._asked_at is None:
+            is_first = self._search_pause == PROBE_INTERVAL
+            self._search_at = now + (0 if is_first else self._search_pause)
 
     def _control(self, frame: Frame) -> None:
         """Take a text frame: what ``/ws`` says about a token. Raises InvalidFrame."""
@@ -240,5 +292,7 @@ class DocumentExchange:
         message = decode_text(frame)
         if message.type == "auth-ok":
             self.is_admitted = True
+            # What was said before was said to a guest.
+            self._denial, self._awaits_admission = None, False
         elif message.type != "pong":
             raise InvalidFrame(f"text frame: expected auth-ok, came {describe(message.type)}")

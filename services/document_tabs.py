@@ -116,10 +116,14 @@ class DocumentTabs:
                     if has_more:
                         self._post(SyncStep1(mine))
                 case SyncStep2(update) | Update(update):
+                    before = self._replica.vector()
                     if faults := self._replica.apply([update]):
                         raise InvalidFrame(f"update: {faults[0]}")
-                    changes = int(isinstance(message, Update))
-                    self._received(FromTab(update, changes, is_sent, is_kept))
+                    is_change = isinstance(message, Update)
+                    is_news = is_change or self._replica.vector() != before
+                    # All tabs hear what one of them has asked for: a document, from each of them.
+                    if is_news or not (is_sent and is_kept):
+                        self._received(FromTab(update, int(is_change), is_sent, is_kept))
                 case Awareness(update):
                     self._replica.apply_presence(update)
                 case QueryAwareness():

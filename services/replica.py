@@ -107,6 +107,8 @@ class Kept(NamedTuple):
     updates: list[bytes]
     unsent: int
     """How many of this browser's changes the server has not confirmed."""
+    fault: str = ""
+    """What could not be read, in words."""
 
 
 class DocumentStore(Protocol):

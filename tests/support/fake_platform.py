@@ -143,6 +143,7 @@ class FakePlatform:
         self.replicas: list[FakeReplica] = []
         self.stores: list[FakeDocumentStore] = []
         self.refuse_storage = False
+        self.broken_records = 0
         self.workers: list[FakeWorker] = []
         self.refuse_workers: Exception | None = None
         """What opening a worker raises, if it does."""
@@ -351,8 +352,11 @@ class FakePlatform:
         if self.refuse_storage:
             raise StorageFailed("SecurityError: storage is denied")
         record = self.origin.documents.setdefault(name, Record())
-        self.stores.append(FakeDocumentStore(record, failed))
-        return self.stores[-1]
+        store = FakeDocumentStore(record, failed)
+        if self.broken_records:
+            store.fault = f"{self.broken_records} records cannot be read"
+        self.stores.append(store)
+        return store
 
     def mark(self, name: str) -> None:
         self.marks.append(name)

@@ -183,11 +183,13 @@ class FakeDocumentStore:
         self._record = record
         self.fail = failed
         self.is_closed = False
+        self.fault = ""
 
     async def load(self) -> Kept:
         await asyncio.sleep(0)
         updates = self._record.updates
-        return Kept([merge_updates(*updates)] if updates else [], self._record.unsent)
+        merged = [merge_updates(*updates)] if updates else []
+        return Kept(merged, self._record.unsent, self.fault)
 
     def append(self, update: bytes, *, unsent: int = 0) -> None:
         assert not self.is_closed

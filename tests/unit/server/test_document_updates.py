@@ -71,6 +71,36 @@ def test_what_documents_cannot_hold() -> None:
         inspect(doc.get_update())
 
 
+def update_of(*structs: bytes, deletions: bytes = b"\x00") -> bytes:
+    """Return an update with structs of client 5, from clock 0 on."""
+    return bytes((1, len(structs), 5, 0)) + b"".join(structs) + deletions
+
+
+ROOT = b"\x01\x07content"
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        update_of(b"\x00\x00"),
+        update_of(b"\x0a\x00", b"\x04" + ROOT + b"\x02hi"),
+        update_of(b"\x04" + ROOT + b"\x00"),
+        update_of(b"\x01" + ROOT + b"\x00"),
+        update_of(b"\x08" + ROOT + b"\x00"),
+        update_of(b"\x04" + ROOT + b"\x02hi", deletions=b"\x01\x05\x01\x00\x00"),
+        update_of(b"\x84\x05\x00\x02hi"),
+        update_of(b"\x84\x05\x01\x02hi", b"\x04" + ROOT + b"\x02hi"),
+        update_of(b"\x44\x05\x01\x02hi", b"\x04" + ROOT + b"\x02hi"),
+        update_of(b"\x04\x00\x05\x00\x02hi"),
+        update_of(b"\x84\x06\xff\xff\xff\xff\x3f\x02hi"),
+    ],
+)
+def test_what_yrs_takes_and_yjs_cannot_read_is_refused(update: bytes) -> None:
+    """One such in a document, and no page could open it any more."""
+    with pytest.raises(MalformedError, match="in the update"):
+        inspect(update)
+
+
 def test_a_long_update_pauses() -> None:
     doc: Doc[Text] = Doc()
     text = doc.get("content", type=Text)

@@ -617,6 +617,190 @@ async def test_a_full_socket_is_waited_for_and_nothing_is_lost(platform, server)
     assert session.synced
 
 
+def hear(platform, *messages):
+    platform.socket.deliver_raw(
+        *(m if isinstance(m, str) else y_messages.encode(m) for m in messages)
+    )
+
+
+NOTHING = SyncStep2(b"\0\0")
+BUILT_ON_NOTHING = Update(b"\x01\x01\x07\x02\x84\x07\x01\x01c\x00")
+AUTH_OK = '{"type":"auth-ok","payload":{"expiresIn":300}}'
+
+
+def asked(platform, *, seconds=60):
+    """Let time pass; yield whenever the server is asked something."""
+    for _ in range(10 * seconds):
+        before = len(platform.socket.sent)
+        platform.advance(0.1)
+        if any(isinstance(message, SyncStep1) for message in sent(platform.socket)[before:]):
+            yield
+
+
+async def test_what_builds_on_what_nobody_has_is_searched_for_more_and_more_rarely(platform):
+    session = await joined(platform)
+    platform.socket.accept()
+    hear(platform, SyncStep1(b"\0"), NOTHING)
+    assert session.synced
+    hear(platform, BUILT_ON_NOTHING)
+    assert not session.synced
+    count = 0
+    for _ in asked(platform):
+        count += 1
+        hear(platform, NOTHING)
+        assert session.synced  # what the server has not sent, it has not got
+    assert 5 <= count <= 12
+    session.insert(0, "mine")
+    platform.advance(0.3)
+    hear(platform, NOTHING)
+    assert session.synced
+
+
+async def test_what_cannot_be_read_is_asked_for_more_and_more_rarely_and_is_not_in_step(platform):
+    session = await joined(platform)
+    platform.socket.accept()
+    hear(platform, SyncStep1(b"\0"), SyncStep2(b"\x05\x05\x05"))
+    for _ in asked(platform):
+        hear(platform, SyncStep2(b"\x05\x05\x05"))
+        assert not session.synced
+    assert 5 <= names(session).count("error") <= 12
+    for _ in asked(platform):
+        hear(platform, NOTHING)
+    assert session.synced
+
+
+async def test_what_the_server_lacks_is_not_in_step_before_it_has_that(platform, server):
+    session = await joined(platform)
+    await rest(server, platform)
+    session.insert(0, "x")
+    await rest(server, platform)
+    assert session.synced
+    # It comes back without its data.
+    server.cut(platform.socket)
+    platform.advance(5)
+    platform.socket.accept()
+    hear(platform, SyncStep1(b"\0"), NOTHING)
+    assert (session.unsynced_changes, session.synced) == (0, False)
+    platform.advance(0.3)
+    hear(platform, NOTHING)
+    assert session.synced
+
+
+async def test_what_a_guest_may_not_does_not_bind_who_has_logged_in(platform):
+    session = await joined(platform, token="t")
+    session.insert(0, "x")
+    await settle()
+    platform.socket.accept()
+    hear(platform, PermissionDenied("read-only"))
+    assert not session.read_only  # nobody has read the token
+    hear(platform, AUTH_OK, SyncStep1(b"\0"))
+    assert isinstance(sent(platform.socket)[-1], SyncStep2)
+    hear(platform, NOTHING)
+    platform.advance(0.3)
+    hear(platform, NOTHING)
+    assert (session.read_only, session.unsynced_changes, session.synced) == (False, 0, True)
+
+
+async def test_a_server_that_knows_no_token_may_deny_as_well(platform):
+    session = await joined(platform, token="t")
+    await settle()
+    platform.socket.accept()
+    hear(platform, PermissionDenied("read-only"), SyncStep1(b"\0"), NOTHING)
+    assert session.read_only
+
+
+async def test_a_guest_who_logs_in_on_the_same_connection_may_write(platform):
+    tokens = [None]
+    session = await joined(platform, token=lambda: tokens[0])
+    await settle()
+    platform.socket.accept()
+    hear(platform, PermissionDenied("read-only"), SyncStep1(b"\0"), NOTHING)
+    assert session.read_only
+    tokens[0] = "t"
+    await session.authenticate()
+    hear(platform, AUTH_OK)
+    assert not session.read_only
+
+
+# What other tabs say they have sent
+
+
+async def told_by_a_tab(platform, server):
+    """Return a session that another tab, with a connection of its own, has told something."""
+    there = other_page(server, origin=platform.origin)
+    one, other = await joined(platform), await joined(there)
+    await rest(server, platform, there)
+    other.insert(0, "x")
+    await settle()
+    return one, there
+
+
+async def test_what_a_tab_sent_into_a_dead_connection_is_sent_by_another(platform, server):
+    one, there = await told_by_a_tab(platform, server)
+    # It dies, and what it sent never arrived.
+    server.cut(there.socket)
+    platform.origin.kill(there)
+    assert (one.text, server.text) == ("x", "")
+    for _ in range(50):
+        platform.advance(1)
+        server.settle()
+    assert server.text == "x"
+
+
+async def test_what_the_server_has_passed_on_is_not_sent_again(platform, server):
+    one, there = await told_by_a_tab(platform, server)
+    await rest(server, platform, there)
+    before = len(platform.socket.sent)
+    for _ in range(50):
+        platform.advance(1)
+        server.settle()
+    assert not any(isinstance(message, Update) for message in sent(platform.socket)[before:])
+    one.leave()
+    assert platform.timers == 0
+
+
+async def test_a_tab_that_comes_does_not_make_the_others_send_the_document(platform, server):
+    tabs = [other_page(server, origin=platform.origin) for _ in range(4)]
+    one, *_ = [await joined(tab) for tab in (platform, *tabs[:3])]
+    one.insert(0, "long" * 1000)
+    await rest(server, platform, *tabs[:3])
+    await joined(tabs[3])
+    await rest(server, platform, *tabs)
+    before = sum(map(len, platform.socket.sent))
+    one.insert(0, "x")
+    await settle()
+    assert sum(map(len, platform.socket.sent)) - before < 200
+
+
+# When joining goes wrong
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_who_no_longer_waits_for_joining_leaves_nothing_behind(platform, turns):
+    session = session_of(platform)
+    joining = asyncio.create_task(session.join())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    is_joined = joining.done()
+    joining.cancel()
+    await settle()
+    session.leave()
+    assert is_joined == (joining.done() and not joining.cancelled())
+    assert all(replica.is_destroyed for replica in platform.replicas)
+    assert all(store.is_closed for store in platform.stores)
+    assert (platform.watchers, platform.timers) == (0, 0)
+
+
+async def test_what_cannot_be_read_of_what_is_kept_is_told_and_the_rest_is_kept(platform):
+    platform.broken_records = 2
+    session = await joined(platform)
+    assert session.is_kept
+    assert (
+        "error",
+        {"error": "in this browser's storage: 2 records cannot be read"},
+    ) in session.seen
+
+
 async def test_a_denial_is_told_as_it_comes(platform):
     session = await joined(platform)
     statuses = []
