@@ -121,6 +121,8 @@ def fill_vendor() -> None:
         ROOT / "package-lock.json",
         WHEELS,
         tools / "vendor.py",
+        tools / "in_pyodide.mjs",
+        tools / "compile_stdlib.py",
         *sorted((tools / "bundles").iterdir()),
     ]
     if is_current(stamp, inputs):

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "vendor"
+TOOLS = ROOT / "tools"
 VENV_PYTHON = ROOT / ".venv" / "bin" / "python"
 WHEELS = ROOT / "requirements" / "wheels.txt"
 
@@ -20,9 +21,10 @@ PYODIDE = (
     "pyodide.mjs",
     "pyodide.asm.mjs",
     "pyodide.asm.wasm",
-    "python_stdlib.zip",
     "pyodide-lock.json",
 )
+
+STDLIB = "python_stdlib.zip"
 
 # What runs a worker's packages: Pyodide 314, as its lock file says.
 INTERPRETER = (
@@ -43,11 +45,27 @@ def main() -> None:
     (building / "pyodide").mkdir(parents=True)
     for name in PYODIDE:
         shutil.copyfile(MODULES / "pyodide" / name, building / "pyodide" / name)
+    compile_stdlib(building / "pyodide" / STDLIB)
     copy_pyscript(building / "pyscript")
     bundle(building)
     download_wheels(building / "wheels")
     shutil.rmtree(VENDOR, ignore_errors=True)
     building.rename(VENDOR)
+
+
+def compile_stdlib(target: Path) -> None:
+    """Repack the standard library so that a page need not compile it (compile_stdlib.py)."""
+    script = TOOLS / "compile_stdlib.py"
+    in_pyodide(script, MODULES / "pyodide" / STDLIB, target)
+
+
+def in_pyodide(script: Path, source: Path, target: Path) -> None:
+    """Write to `target` what the `main` of a Python file makes of `source`, in Pyodide."""
+    command = ["node", TOOLS / "in_pyodide.mjs", script, source, target]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["no output"])[-1]
+        raise OSError(f"{script.name}: {last}")
 
 
 def copy_pyscript(target: Path) -> None:
@@ -60,7 +78,7 @@ def copy_pyscript(target: Path) -> None:
 
 def bundle(target: Path) -> None:
     """Make one ES module of each entry in tools/bundles/."""
-    entries = sorted((ROOT / "tools" / "bundles").glob("*.js"))
+    entries = sorted((TOOLS / "bundles").glob("*.js"))
     options = ["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=eof"]
     command = [MODULES / ".bin" / "esbuild", *entries, *options, "--loader:.css=text"]
     command.append(f"--outdir={target}")
