@@ -616,7 +616,7 @@ async def test_states_have_bounds(opened):
     replica, heard = await opened()
     for states in (
         [(1, 1, {"a": "x" * 20_000})],
-        [(1, 1, json.loads("[" * 100 + "]" * 100))],
+        [(1, 1, json.loads("[" * 200 + "]" * 200))],
         [(n, 1, {}) for n in range(1, 600)],
     ):
         with pytest.raises(errors.InvalidFrame):
@@ -741,7 +741,7 @@ async def test_who_gives_up_opening_leaves_nothing(proxies, until):
 async def test_what_is_appended_is_there_after_a_reload(opened, stores):
     author, heard = await opened()
     store = await stores()
-    assert await store.load() == ([], 0)
+    assert await store.load() == ([], 0, "")
     for n in range(30):
         author.edit([(n, 0, "a🏔"[n % 2])])
     await settle()
@@ -790,7 +790,7 @@ async def test_what_is_written_while_a_page_is_left_waits_for_nothing(stores):
     finally:
         js.dispatchEvent(js.Event.new("pageshow"))
     again = await stores()
-    assert await again.load() == ([NOTHING] * 20, 0)
+    assert await again.load() == ([NOTHING] * 20, 0, "")
 
 
 async def test_how_many_are_unsent_is_counted_in_order(stores):
@@ -814,7 +814,7 @@ async def test_documents_are_kept_apart(stores):
     there = await platform.open_document_store("another", print)
     here.append(NOTHING, unsent=2)
     await here.flush()
-    assert await there.load() == ([], 0)
+    assert await there.load() == ([], 0, "")
     there.close()
 
 
@@ -962,7 +962,7 @@ async def test_a_database_that_is_deleted(stores, until):
     assert "deleted or replaced" in str(failure)
     with pytest.raises(errors.StorageFailed):
         await store.flush()
-    assert await (await stores()).load() == ([], 0)
+    assert await (await stores()).load() == ([], 0, "")
 
 
 async def test_closed_stores_leave_nothing(proxies):

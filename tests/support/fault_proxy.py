@@ -676,7 +676,8 @@ class _Lane:
     def _pass_eof(self) -> None:
         self.finished = True
         if self._sink is not None and self._sink.transport is not None:
-            self._sink.transport.write_eof()
+            with contextlib.suppress(OSError):  # reset by its other end, which we have yet to hear
+                self._sink.transport.write_eof()
         self._tunnel.passed_eof()
 
 
