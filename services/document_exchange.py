@@ -18,7 +18,7 @@ from .messages import Message
 from .messages import decode as decode_text
 from .platform import Frame
 from .replica import Replica
-from .socket_protocol import Actions
+from .socket_protocol import BACKLOG, Actions
 from .y_messages import (
     Awareness,
     PermissionDenied,
@@ -221,7 +221,8 @@ class DocumentExchange:
 
     def _hand_over(self, frame: bytes) -> Actions:
         self._room -= len(frame)
-        return [Send(frame), Measure()] if self.is_congested else [Send(frame)]
+        is_much = self.is_congested or len(frame) > BACKLOG
+        return [Send(frame), Measure()] if is_much else [Send(frame)]
 
     def _probe(self, now: float) -> Actions:
         self._asked_at = now

@@ -50,6 +50,10 @@ DRAIN_INTERVAL = 0.05
 """Seconds between looks at a socket that held too much. A browser has no event for it."""
 
 
+BACKLOG = 64 * 1024
+"""Bytes in a socket that are watched as they go out: an answer can only come behind them."""
+
+
 class State(StrEnum):
     """Where a connection stands; `waiting` is for the next attempt, a network or `unpause`."""
 
@@ -153,6 +157,7 @@ class SocketProtocol(Reconnecting[WebSocketAction], Generic[ExchangeT]):
         self._token_refused = False
         self._second_chance = True
         self._pinged_at = 0.0
+        self._backlog = 0
 
     @property
     def deadline(self) -> float | None:
@@ -250,8 +255,13 @@ class SocketProtocol(Reconnecting[WebSocketAction], Generic[ExchangeT]):
         self._expect("buffered", State.OPEN)
         actions = self.session.buffered(amount)
         self._deadlines.pop(Due.DRAIN, None)
-        if self.session.is_congested:
+        if self.session.is_congested or amount > BACKLOG:
             self._deadlines[Due.DRAIN] = now + DRAIN_INTERVAL
+        if Due.PONG in self._deadlines and amount < self._backlog:
+            # The way out is slow, not dead: on a dead one nothing moves.
+            latest = now + self._options.heartbeat_timeout
+            self._deadlines[Due.PONG] = max(latest, self._deadlines[Due.PONG])
+        self._backlog = amount
         return actions
 
     def closed(self, now: float, code: int, reason: str) -> Actions:

@@ -801,6 +801,33 @@ async def test_what_cannot_be_read_of_what_is_kept_is_told_and_the_rest_is_kept(
     ) in session.seen
 
 
+async def test_a_long_change_takes_its_time_on_a_slow_network(platform, server):
+    session = await joined(platform)
+    await rest(server, platform)
+    socket = platform.socket
+    socket.buffered = 500_000
+    session.insert(0, "x" * 500_000)
+    for left in range(500_000, 0, -8_000):  # 64 kbit a second
+        socket.buffered = left
+        platform.advance(1)
+    assert (session.state, platform.sockets) == ("open", [socket])
+    socket.buffered = 0
+    await rest(server, platform)
+    assert session.synced
+
+
+async def test_a_long_change_does_not_hide_that_the_network_is_dead(platform, server):
+    session = await joined(platform)
+    await rest(server, platform)
+    socket = platform.socket
+    socket.buffered = 500_000
+    session.insert(0, "x" * 500_000)
+    for _ in range(45):
+        platform.advance(1)
+    assert socket.gone
+    assert ("disconnected", {"code": 4000, "reason": "heartbeat timeout"}) in session.seen
+
+
 async def test_a_denial_is_told_as_it_comes(platform):
     session = await joined(platform)
     statuses = []
