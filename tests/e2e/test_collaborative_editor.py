@@ -114,6 +114,14 @@ def wait_alike(gateway: Gateway, *editors: Editor) -> str:
     return content(gateway)
 
 
+def kill(gateway: Gateway, *editors: Editor) -> None:
+    """Kill the gateway, once the pages have loaded all that they are made of."""
+    for editor in editors:
+        ready = "performance.getEntriesByName('worker-ready').length > 0"
+        editor.page.wait_for_function(ready, timeout=PATIENCE * 1000)
+    gateway.kill()
+
+
 class Network:
     """What lies between the pages of a context and the documents of its gateway."""
 
@@ -190,7 +198,7 @@ def test_two_people_lose_nothing_whatever_the_network_does(new_page, gateway):
     assert one.names != other.names
 
     # Without a gateway, each for themselves.
-    gateway.kill()
+    kill(gateway, one, other)
     expect(one.status).to_contain_text("Offline")
     expect(other.status).to_contain_text("Offline")
     type_at_once(one, other, "apart")
@@ -433,7 +441,7 @@ def test_denied_storage_is_told(new_page, gateway):
     page = new_page(lambda context: context.add_init_script(DENIED))
     editor = opened(page, gateway.url)
     editor.saved()
-    gateway.kill()
+    kill(gateway, editor)
     expect(editor.status).to_contain_text("NOT kept")
     editor.at_end()
     page.keyboard.type("x")
@@ -479,7 +487,7 @@ def test_a_guest_only_reads_until_there_is_a_login(new_page, start_gateway):
     one.saved()
     wait_until(lambda: other.text == content(gateway) == "by ada")
     # After a reconnection, too.
-    gateway.kill()
+    kill(gateway, one, other)
     expect(one.status).to_contain_text("Offline")
     one.page.keyboard.type("!")
     gateway.start()
