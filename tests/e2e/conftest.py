@@ -58,9 +58,13 @@ def page(new_tab: Callable[[], Page]) -> Page:
 
 @pytest.fixture
 def live(page: Page, gateway: Gateway) -> Page:
-    """The page, with both feeds connected to the gateway."""
+    """The page, with both feeds connected to the gateway, and its worker started.
+
+    A worker whose gateway is killed while it is fetched complains in words of PyScript's own.
+    """
     page.goto(gateway.url)
     wait_until_live(page)
+    page.wait_for_function("performance.getEntriesByName('worker-ready').length > 0")
     return page
 
 
