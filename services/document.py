@@ -212,15 +212,17 @@ class DocumentSession:
         if self._unwatch is not None:
             self._unwatch()
         self._withdraw()
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            # First: with it comes what it had not told yet, for all those below.
+            replica.destroy()
         if self._connection is not None:
             self._connection.disconnect()
         if self._tabs is not None:
             self._tabs.close()
         if self._store is not None:
             self._store.close()
-        if self._replica is not None:
-            self._replica.destroy()
-        self._replica = self._store = self._tabs = None
+        self._store = self._tabs = None
         self._entrusted.forget()
         self._emitter.cancel()
         self._tasks.cancel()

@@ -12,6 +12,7 @@ from pyscript.js_modules import documents
 
 from services import errors
 from services.browser import BrowserPlatform
+from services.document import DocumentSession
 
 NOTHING = bytes([0, 0])
 """The update that says nothing."""
@@ -1027,3 +1028,18 @@ async def put_record(record):
         };
     })"""
     await js.eval(putting)(to_js(record, dict_converter=js.Object.fromEntries))
+
+
+async def test_a_session_that_is_left_at_once_keeps_what_was_written_last():
+    name = f"left {random.random()}"
+    options = {"url": "./nowhere/", "share": False, "max_reconnect_attempts": 0}
+    session = DocumentSession(name, **options)
+    await session.join()
+    for position, letter in enumerate("words"):
+        session.insert(position, letter)  # only the first is told at once
+    session.leave()
+    again = DocumentSession(name, **options)
+    await again.join()
+    assert (again.text, again.unsynced_changes) == ("words", 5)
+    again.leave()
+    assert documents.replicas.size == 0

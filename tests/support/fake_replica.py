@@ -24,6 +24,8 @@ class FakeReplica:
         self.client_id = next(CLIENTS)
         self.number = self.client_id
         self.is_destroyed = False
+        #: Whether to tell of edits as under load: not at once, but at the latest in the end.
+        self.holds_back = False
         self._listener = listener
         self._doc: Doc[Text] = Doc(client_id=self.client_id)
         self._doc["content"] = self._content = Text()
@@ -60,9 +62,8 @@ class FakeReplica:
                     del self._content[start:end]
                 if inserted:
                     self._content.insert(start, inserted)
-        updates, self._edited = self._edited, []
-        if updates:
-            self._listener.edited(updates)
+        if not self.holds_back:
+            self._tell()
 
     def vector(self) -> bytes:
         assert not self.is_destroyed
@@ -122,8 +123,14 @@ class FakeReplica:
 
     def destroy(self) -> None:
         assert not self.is_destroyed
+        self._tell()
         self.is_destroyed = True
         self._doc.unobserve(self._subscription)
+
+    def _tell(self) -> None:
+        updates, self._edited = self._edited, []
+        if updates:
+            self._listener.edited(updates)
 
     def _people(self) -> list[Person]:
         return [

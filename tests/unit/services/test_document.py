@@ -149,6 +149,17 @@ async def test_leaving_leaves_nothing_behind(platform, server):
     assert (session.replica_number, session.text, session.state) == (None, "", "closed")
 
 
+async def test_what_was_written_last_is_kept_and_sent_however_soon_one_leaves(platform, server):
+    session = await joined(platform)
+    await rest(server, platform)
+    platform.replicas[0].holds_back = True
+    session.insert(0, "the last words")
+    session.leave()
+    server.settle()
+    assert server.text == "the last words"
+    assert (await joined(FakePlatform(origin=platform.origin))).text == "the last words"
+
+
 async def test_it_cannot_be_edited_unless_joined(platform):
     session = session_of(platform)
     with pytest.raises(Disconnected):
